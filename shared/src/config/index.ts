@@ -1,0 +1,79 @@
+// Settings come from the environment only (https://12factor.net/config), are checked all at once, and refuse demo secrets in production.
+import { z } from 'zod';
+
+export const port = (fallback?: number) => {
+  const schema = z.coerce.number().int().min(0).max(65_535);
+  return fallback === undefined ? schema : schema.default(fallback);
+};
+export const positiveInt = (fallback: number) => z.coerce.number().int().positive().default(fallback);
+export const nonNegativeInt = (fallback: number) => z.coerce.number().int().nonnegative().default(fallback);
+export const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false'])
+    .default(fallback ? 'true' : 'false')
+    .transform((value) => value === 'true');
+export const url = (protocols: RegExp) => z.url({ protocol: protocols });
+
+/** A comma-separated list of base URLs, one for each copy of a service; callers rotate. */
+export const urlList = (fallback?: string) => {
+  const schema = z.string().transform((value, context) =>
+    value.split(',').map((part) => {
+      const text = part.trim().replace(/\/$/, '');
+      if (!/^https?:\/\//.test(text) || !URL.canParse(text)) context.addIssue(`${part} is not an http(s) URL`);
+      return text;
+    }),
+  );
+  return fallback === undefined ? schema : schema.default(() => fallback.split(','));
+};
+
+/** Demo values in the repository are marked `demo-`; they must not reach production. */
+export const secret = () =>
+  z
+    .string()
+    .min(1)
+    .refine((value) => process.env.NODE_ENV !== 'production' || !value.includes('demo-'), {
+      message: 'is a demo value; NODE_ENV=production wants a real one',
+    });
+
+/** What every process has. */
+export const commonSettings = {
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+  HOST: z.string().default('127.0.0.1'),
+  METRICS_PORT: port().optional(),
+  /** Where the time that a stop may take ends, in milliseconds. */
+  SHUTDOWN_TIMEOUT_MS: positiveInt(9_000),
+};
+
+/** What every process that checks tokens has. */
+export const tokenSettings = {
+  JWT_ISSUER: z.string().min(1).default('glasshouse'),
+  JWT_AUDIENCE: z.string().min(1).default('glasshouse-api'),
+};
+
+/** What every process that publishes or consumes events has. */
+export const eventSettings = {
+  RABBITMQ_URL: secret().pipe(url(/^amqps?$/)),
+  /** How often the outbox is searched for what a crash left behind, in milliseconds. */
+  OUTBOX_SWEEP_INTERVAL_MS: positiveInt(2_000),
+};
+
+/** Thrown with every problem in its message, one a line. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/**
+ * Reads and checks the settings; an empty value counts as not set.
+ * @throws ConfigError naming every missing or wrong setting, never a value (it may be a secret).
+ */
+export function readSettings<S extends z.ZodRawShape>(shape: S, env: NodeJS.ProcessEnv): z.output<z.ZodObject<S>> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const result = z.object(shape).safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => {
+    const name = issue.path.join('.');
+    return `  ${name}: ${given[name] === undefined ? 'is missing' : issue.message}`;
+  });
+  throw new ConfigError(['Wrong settings:', ...problems].join('\n'));
+}

@@ -1,0 +1,106 @@
+// The one error class that handlers throw, and the one table that tells a message's fault from a passing one.
+
+export type ErrorKind =
+  | 'malformed'
+  | 'invalid'
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'not-found'
+  | 'conflict'
+  | 'unavailable';
+
+export interface FieldProblem {
+  path: string;
+  message: string;
+}
+
+/** An outcome that the caller must hear of. The domain knows kinds; only the HTTP door knows status codes. */
+export class AppError extends Error {
+  readonly code: string;
+  readonly kind: ErrorKind;
+  readonly errors: FieldProblem[] | undefined;
+  /** Seconds after which trying again makes sense; only with `unavailable`. */
+  readonly retryAfterS: number | undefined;
+
+  constructor(
+    kind: ErrorKind,
+    code: string,
+    message: string,
+    options: { cause?: unknown; errors?: FieldProblem[]; retryAfterS?: number } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.kind = kind;
+    this.code = code;
+    this.errors = options.errors;
+    this.retryAfterS = options.retryAfterS;
+  }
+}
+
+/**
+ * - `contention`: somebody else was faster; the same work done again at once will do.
+ * - `dependency-down`: nothing is wrong with the work; wait until the database answers.
+ * - `fault`: the work itself is at fault; trying it again is counted.
+ */
+export type FailureClass = 'contention' | 'dependency-down' | 'fault';
+
+const systemErrors = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+]);
+
+/** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html. 57014 is our statement_timeout, 25P03 our idle time-out. */
+const postgresDown = /^(08...|53...|57P..|57014|25006|25P03|25P04|58...)$/;
+const postgresContention = new Set(['40001', '40P01', '55P03', '23505']);
+/** pg has no codes for what its client side finds. */
+const postgresClientMessages =
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end/;
+
+/** https://www.mongodb.com/docs/manual/reference/error-codes/: not primary, shutting down, host unreachable, network time-out, exceeded time limit. */
+const mongoDown = new Set([6, 7, 50, 89, 91, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436]);
+/** WriteConflict, NoSuchTransaction, LockTimeout, duplicate key. */
+const mongoContention = new Set([112, 251, 24, 11000]);
+const mongoClientDown = new Set([
+  'MongoNetworkError',
+  'MongoNetworkTimeoutError',
+  'MongoServerSelectionError',
+  'MongoPoolClearedError',
+  'MongoPoolClearedOnNetworkError',
+  'MongoWaitQueueTimeoutError',
+  'MongoTopologyClosedError',
+  'MongoNotConnectedError',
+  'MongoClientClosedError',
+]);
+
+/** Which of the three a failure is. A network error within a MongoDB transaction is labelled transient as well: it counts as down. */
+export function classifyFailure(error: unknown): FailureClass {
+  if (!(error instanceof Error)) return 'fault';
+  const { code, name } = error as Error & { code?: unknown };
+  if (mongoClientDown.has(name)) return 'dependency-down';
+  if (typeof code === 'number') {
+    if (mongoDown.has(code)) return 'dependency-down';
+    if (mongoContention.has(code)) return 'contention';
+  }
+  if (typeof code === 'string') {
+    if (systemErrors.has(code) || postgresDown.test(code)) return 'dependency-down';
+    if (postgresContention.has(code)) return 'contention';
+  }
+  if (postgresClientMessages.test(error.message)) return 'dependency-down';
+  const labelled = error as Error & { hasErrorLabel?: (label: string) => boolean };
+  if (labelled.hasErrorLabel?.('TransientTransactionError')) return 'contention';
+  return error.cause === undefined ? 'fault' : classifyFailure(error.cause);
+}
+
+/** A duplicate key looks like contention once or twice; one that stays is a bug. */
+export function isDuplicateKey(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === '23505' || code === 11000;
+}

@@ -1,0 +1,272 @@
+// Takes messages from the service's queue: each is handled in one transaction with its inbox row, and acknowledged after the commit.
+// What fails by its own fault is retried with delays and then parked; what fails because a database is down pauses the consumer instead.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { ZodError } from 'zod';
+import { type CloudEvent, envelopeSchema } from '../contracts/index.ts';
+import { classifyFailure } from '../errors/index.ts';
+import type { Logger } from '../logger/index.ts';
+import type { Part } from '../process/index.ts';
+import { backoffMs } from '../resilience/index.ts';
+import { runWithCause } from '../telemetry/context.ts';
+import type { Broker } from './broker.ts';
+import type { Publisher } from './publisher.ts';
+import type { Subscription } from './subscriptions.ts';
+import { DEAD_KEY, deadExchangeOf, queueOf, RETRY_DELAYS_S, retryExchangeOf } from './topology.ts';
+
+/** What the consumer needs of a database, the same for PostgreSQL and MongoDB. */
+export interface ConsumerDatabase<Tx> {
+  /** Runs `work` in a transaction and repeats it where another transaction was faster. */
+  inTransaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** @returns false where this event was handled before */
+  recordInInbox(tx: Tx, eventId: string): Promise<boolean>;
+  /** Resolves when the database takes writes. */
+  probeWrite(): Promise<void>;
+}
+
+export interface Consumer extends Part {
+  state(): { consuming: boolean; paused: boolean };
+  /** When it began to consume on the present connection, in milliseconds of the process's monotonic clock; undefined while it doesn't. */
+  consumingSince(): number | undefined;
+  /** Whether the queue holds no message that waits to be delivered, and everything delivered here by then is handled. False where the broker can't say. */
+  hasCaughtUp(): Promise<boolean>;
+}
+
+const ATTEMPTS_HEADER = 'x-attempts';
+const REASON_HEADER = 'x-reason';
+const FAILED_AT_HEADER = 'x-failed-at';
+
+/** A message that no attempt can help: not an event, of an unknown type, or not as its contract says. */
+class Unreadable extends Error {
+  override name = 'Unreadable';
+}
+
+function readEvent(content: Buffer): CloudEvent {
+  let json: unknown;
+  try {
+    json = JSON.parse(content.toString('utf8'));
+  } catch {
+    throw new Unreadable('not JSON');
+  }
+  const parsed = envelopeSchema.safeParse(json);
+  if (!parsed.success) throw new Unreadable(`not an event: ${describe(parsed.error)}`);
+  return parsed.data;
+}
+
+function describe(error: unknown): string {
+  if (error instanceof ZodError)
+    return error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+/**
+ * @param deps what the handlers get, with `db` replaced by the transaction
+ * @param prefetch how many messages are handled at once
+ * @param runOne wraps each handling; a service that takes stock-changing work one at a time passes its queue
+ */
+export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
+  broker: Broker;
+  publisher: Publisher;
+  database: ConsumerDatabase<Tx>;
+  subscriptions: readonly Subscription<Deps>[];
+  deps: Omit<Deps, 'db'>;
+  logger: Logger;
+  prefetch: number;
+  runOne?: <T>(work: () => Promise<T>) => Promise<T>;
+}): Consumer {
+  const { broker, publisher, database, subscriptions, deps, logger, prefetch } = options;
+  const runOne = options.runOne ?? ((work) => work());
+  const { service } = broker;
+  const queue = queueOf(service);
+  const byType = new Map(subscriptions.map((subscription) => [subscription.definition.type, subscription]));
+  const underWay = new Set<Promise<void>>();
+  const stopping = new AbortController();
+  let channel: Channel | undefined;
+  let consumerTag: string | undefined;
+  let since: number | undefined;
+  let paused = false;
+
+  /** The channel of a message may be gone by the time it is handled: then the broker delivers it again, and the inbox knows it. */
+  const settle = (on: Channel, action: () => void) => {
+    if (on === channel) action();
+  };
+
+  const moveTo = async (exchange: string, key: string, message: ConsumeMessage, attempts: number, reason: string) => {
+    const { properties } = message;
+    await publisher.publish(exchange, key, message.content, {
+      messageId: `${properties.messageId}#${attempts}`,
+      contentType: properties.contentType,
+      type: properties.type,
+      headers: {
+        traceparent: properties.headers?.traceparent,
+        [ATTEMPTS_HEADER]: attempts,
+        [REASON_HEADER]: reason.slice(0, 1_000),
+        [FAILED_AT_HEADER]: new Date().toISOString(),
+      },
+    });
+  };
+
+  const onFault = async (on: Channel, message: ConsumeMessage, error: unknown) => {
+    const attempts = Number(message.properties.headers?.[ATTEMPTS_HEADER] ?? 0) + 1;
+    const seconds = error instanceof Unreadable ? undefined : RETRY_DELAYS_S[attempts - 1];
+    try {
+      if (seconds === undefined) {
+        logger.error('a message is parked among the dead letters', {
+          error,
+          attempts,
+          messageId: message.properties.messageId,
+        });
+        await moveTo(deadExchangeOf(service), DEAD_KEY, message, attempts, describe(error));
+      } else {
+        logger.warn('a message failed; it is tried again', {
+          error,
+          attempts,
+          seconds,
+          messageId: message.properties.messageId,
+        });
+        await moveTo(retryExchangeOf(service), `${seconds}s`, message, attempts, describe(error));
+      }
+      settle(on, () => on.ack(message));
+    } catch (failure) {
+      logger.warn('a failed message could not be moved; it goes back to the queue', { error: failure });
+      await delay(1_000, undefined, { signal: stopping.signal }).catch(() => {});
+      settle(on, () => on.nack(message, false, true));
+    }
+  };
+
+  const handle = async (message: ConsumeMessage) => {
+    const event = readEvent(message.content);
+    const subscription = byType.get(event.type);
+    if (subscription === undefined) throw new Unreadable(`unknown type ${event.type}`);
+    const checked = subscription.definition.schema.safeParse(event.data);
+    if (!checked.success) throw new Unreadable(`${event.type}: ${describe(checked.error)}`);
+    const startedAt = performance.now();
+    await runWithCause({ correlationId: event.correlationid, causationId: event.id }, async () => {
+      const isNew = await database.inTransaction(async (tx) => {
+        if (!(await database.recordInInbox(tx, event.id))) return false;
+        await subscription.handle({ ...event, data: checked.data }, { ...deps, db: tx } as unknown as Deps);
+        return true;
+      });
+      logger.info(isNew ? 'handled' : 'handled before', {
+        eventType: event.type,
+        eventId: event.id,
+        subject: event.subject,
+        durationMs: Math.round(performance.now() - startedAt),
+      });
+    });
+  };
+
+  const receive = (on: Channel, message: ConsumeMessage): Promise<void> => {
+    const { messageId, headers } = message.properties;
+    return runWithCause({ correlationId: String(messageId), traceparent: headers?.traceparent }, () =>
+      runOne(async () => {
+        if (paused || stopping.signal.aborted) return settle(on, () => on.nack(message, false, true));
+        try {
+          await handle(message);
+          settle(on, () => on.ack(message));
+        } catch (error) {
+          // What is neither fault nor outage is contention that lasted; the queue is the place to wait.
+          if (error instanceof Unreadable || classifyFailure(error) === 'fault') return onFault(on, message, error);
+          if (classifyFailure(error) === 'dependency-down') pause(error);
+          settle(on, () => on.nack(message, false, true));
+        }
+      }),
+    );
+  };
+
+  const startConsuming = async () => {
+    const on = channel;
+    if (on === undefined || paused || stopping.signal.aborted || consumerTag !== undefined) return;
+    consumerTag = 'pending';
+    const { consumerTag: tag } = await on.consume(queue, (message) => {
+      if (message === null) {
+        // The broker has cancelled us (the queue moved or was declared anew): a new channel sets everything up again.
+        consumerTag = undefined;
+        since = undefined;
+        setTimeout(() => startConsuming().catch(() => {}), 1_000).unref();
+        return;
+      }
+      const work = receive(on, message).catch((error) => {
+        logger.error('a message could not be settled', { error });
+      });
+      underWay.add(work);
+      work.finally(() => underWay.delete(work));
+    });
+    consumerTag = tag;
+    since = performance.now();
+    // Paused or stopped while the broker was answering.
+    if (paused || stopping.signal.aborted) await stopConsuming();
+  };
+
+  const stopConsuming = async () => {
+    const tag = consumerTag;
+    since = undefined;
+    if (tag === undefined || tag === 'pending') return;
+    consumerTag = undefined;
+    await channel?.cancel(tag).catch(() => {});
+  };
+
+  const pause = (error: unknown) => {
+    if (paused || stopping.signal.aborted) return;
+    paused = true;
+    logger.warn('the database is down; the consumer pauses', { error });
+    resumeWhenWritable().catch((failure) => logger.error('the consumer could not resume', { error: failure }));
+  };
+
+  const resumeWhenWritable = async () => {
+    await stopConsuming();
+    for (let attempt = 0; !stopping.signal.aborted; attempt += 1) {
+      await delay(1_000 + backoffMs(attempt, 1_000, 29_000), undefined, { signal: stopping.signal }).catch(() => {});
+      try {
+        await database.probeWrite();
+        break;
+      } catch (error) {
+        logger.warn('the database is still down', { error: (error as Error).message });
+      }
+    }
+    paused = false;
+    if (stopping.signal.aborted) return;
+    logger.info('the database takes writes again; the consumer goes on');
+    await startConsuming();
+  };
+
+  broker.keepChannel(
+    (connection) => connection.createChannel(),
+    async (opened) => {
+      await opened.prefetch(prefetch);
+      channel = opened;
+      consumerTag = undefined;
+      await startConsuming();
+    },
+    () => {
+      channel = undefined;
+      consumerTag = undefined;
+      since = undefined;
+    },
+  );
+
+  return {
+    name: 'consumer',
+    state: () => ({ consuming: since !== undefined, paused }),
+    consumingSince: () => since,
+    async hasCaughtUp() {
+      const on = channel;
+      if (on === undefined || since === undefined) return false;
+      try {
+        const { messageCount } = await on.checkQueue(queue);
+        if (messageCount > 0) return false;
+        await Promise.all([...underWay]);
+        return on === channel;
+      } catch {
+        return false;
+      }
+    },
+    async start() {},
+    async stop() {
+      await stopConsuming();
+      stopping.abort();
+      await Promise.all([...underWay]);
+      await channel?.close().catch(() => {});
+    },
+  };
+}

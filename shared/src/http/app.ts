@@ -1,0 +1,267 @@
+// From a table of routes to an HTTP server: context, checks in the order that the contract names, problem details, health, and a graceful end.
+import { createServer, type Server } from 'node:http';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { z } from 'zod';
+import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
+import { AppError, type FieldProblem } from '../errors/index.ts';
+import type { Logger } from '../logger/index.ts';
+import type { Part } from '../process/index.ts';
+import { currentCause, runWithCause, traceIdOf } from '../telemetry/index.ts';
+import { HttpError, problemHandler, sendProblem } from './problem.ts';
+import type { Access, Route } from './route.ts';
+
+const MAX_BODY_BYTES = 100_000;
+const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const idempotencyKeyPattern = /^[\x20-\x7e]{1,255}$/;
+
+/** Gives each request its trace and its request id (taken or made, and returned), and logs one line when it is answered. */
+export function requestContext(logger: Logger) {
+  return (request: Request, response: Response, next: NextFunction) => {
+    const given = request.get('x-request-id') ?? request.get('x-correlation-id');
+    const wanted = given !== undefined && requestIdPattern.test(given) ? given : undefined;
+    const startedAt = performance.now();
+    runWithCause({ correlationId: '', traceparent: request.get('traceparent') }, () => {
+      const requestId = wanted ?? traceIdOf(currentCause().traceparent);
+      runWithCause({ correlationId: requestId }, () => {
+        response.set('x-request-id', requestId);
+        response.on('close', () => {
+          if (request.path === '/health' || request.path === '/ready') return;
+          logger.info('request', {
+            method: request.method,
+            path: request.originalUrl.split('?')[0],
+            status: response.statusCode,
+            durationMs: Math.round(performance.now() - startedAt),
+            ...(response.writableFinished ? {} : { aborted: true }),
+          });
+        });
+        next();
+      });
+    });
+  };
+}
+
+/**
+ * Checks the bearer token.
+ * @throws AppError `unauthenticated` without a good token, `forbidden` without the role
+ */
+export async function authenticate(
+  request: Request,
+  access: Access,
+  verifier: TokenVerifier,
+): Promise<Identity | undefined> {
+  if (access === 'anyone') return undefined;
+  const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.get('authorization') ?? '') ?? [];
+  if (token === undefined) throw new AppError('unauthenticated', 'token.missing', 'A bearer token is needed.');
+  const identity = await verifier.verify(token);
+  if (access === 'admin' && !isAdmin(identity))
+    throw new AppError('forbidden', 'role.missing', 'Only an admin may do this.');
+  return identity;
+}
+
+function fieldProblems(error: z.ZodError): FieldProblem[] {
+  return error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'is not a known field' }))
+      : [{ path: issue.path.join('.'), message: issue.message }],
+  );
+}
+
+function check<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  kind: 'malformed' | 'invalid',
+  code: string,
+  message: string,
+): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new AppError(kind, code, message, { errors: fieldProblems(result.error) });
+}
+
+const parseJson = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
+
+function readBody(request: Request, response: Response): Promise<unknown> {
+  if (request.is('application/json') === false || request.get('content-type') === undefined)
+    throw new HttpError(415, 'body.unsupported-type', 'The body has to be application/json.');
+  return new Promise((resolve, reject) => {
+    parseJson(request, response, (error?: unknown) => (error ? reject(error) : resolve(request.body)));
+  });
+}
+
+async function answer(
+  route: Route,
+  request: Request,
+  response: Response,
+  verifier: TokenVerifier | undefined,
+): Promise<void> {
+  const user = verifier === undefined ? undefined : await authenticate(request, route.access, verifier);
+  const rawBody = route.body === undefined ? undefined : await readBody(request, response);
+  const query =
+    route.query === undefined
+      ? {}
+      : check(route.query, request.query, 'malformed', 'query.invalid', 'The query has wrong or unknown parameters.');
+  const idempotencyKey = request.get('idempotency-key') ?? '';
+  if (route.idempotent && !idempotencyKeyPattern.test(idempotencyKey))
+    throw new AppError(
+      'malformed',
+      'idempotency-key.missing',
+      'An Idempotency-Key header of 1 to 255 printable ASCII characters is needed.',
+    );
+  const body =
+    route.body === undefined
+      ? undefined
+      : check(route.body, rawBody, 'invalid', 'body.invalid', 'The body has wrong or unknown fields.');
+  const params = request.params as Record<string, string>;
+  for (const [name, value] of Object.entries(params))
+    if (/(^id|Id)$/.test(name) && !uuidPattern.test(value))
+      throw new AppError('not-found', 'resource.not-found', 'There is no such resource.');
+  const ids = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, value.toLowerCase()]));
+  const operation = `${request.method} ${route.path.replace(/:(\w+)/g, (_, name: string) => ids[name] ?? '')}`;
+  const result = await route.handle({ params: ids, body, query, user: user as Identity, idempotencyKey, operation });
+  response.status(result.status);
+  if (result.headers !== undefined) response.set(result.headers);
+  if (route.access !== 'anyone') response.set('Cache-Control', 'no-store');
+  if (result.body === undefined) response.end();
+  else response.json(result.body);
+}
+
+/** Mounts the routes: a known path with another method is a 405 that names the allowed ones. */
+export function mountRoutes(app: Express, routes: readonly Route[], verifier: TokenVerifier | undefined): void {
+  const paths = new Set(routes.map((route) => route.path));
+  for (const path of paths) {
+    const mounted = routes.filter((route) => route.path === path);
+    const mount = app.route(path);
+    for (const route of mounted) mount[route.method]((request, response) => answer(route, request, response, verifier));
+    const allow = mounted
+      .flatMap((route) => (route.method === 'get' ? ['GET', 'HEAD'] : [route.method.toUpperCase()]))
+      .join(', ');
+    mount.all((request) => {
+      throw new HttpError(405, 'method.not-allowed', `${request.method} is not possible here.`, { Allow: allow });
+    });
+  }
+}
+
+export interface Readiness {
+  /** The name of each condition and whether it holds; all must hold. */
+  conditions: Record<string, () => boolean | Promise<boolean>>;
+  /** What is told but not judged. */
+  reported?: Record<string, () => string>;
+}
+
+/** An Express app without routes: the security of its answers, the request's context, `GET /health` and `GET /ready`. */
+export function createApp(options: { logger: Logger; readiness: Readiness; isDraining: () => boolean }): Express {
+  const { logger, readiness, isDraining } = options;
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.set('case sensitive routing', true);
+  app.use(requestContext(logger));
+  app.use((_request, response, next) => {
+    response.set('X-Content-Type-Options', 'nosniff');
+    if (isDraining()) response.set('Connection', 'close');
+    next();
+  });
+  app.get('/health', (_request, response) => {
+    response.json({ status: 'live' });
+  });
+  app.get('/ready', async (_request, response) => {
+    const names = Object.entries(readiness.conditions);
+    const held = await Promise.all(names.map(async ([name, holds]) => [name, await holds()] as const));
+    const isReady = !isDraining() && held.every(([, holds]) => holds);
+    const conditions = held.map(([name, holds]) => [name, holds ? 'up' : 'down'] as const);
+    const reported = Object.entries(readiness.reported ?? {}).map(([name, report]) => [name, report()] as const);
+    response.status(isReady ? 200 : 503).json({
+      status: isDraining() ? 'draining' : isReady ? 'ready' : 'not ready',
+      ...Object.fromEntries([...conditions, ...reported]),
+    });
+  });
+  for (const path of ['/health', '/ready'])
+    app.all(path, (request) => {
+      throw new HttpError(405, 'method.not-allowed', `${request.method} is not possible here.`, { Allow: 'GET, HEAD' });
+    });
+  return app;
+}
+
+/** Ends an app: what no route took is a 404, what a route threw is a problem. */
+export function finishApp(app: Express, logger: Logger): void {
+  app.use((request: Request, response: Response) => {
+    sendProblem(
+      request,
+      response,
+      new AppError('not-found', 'route.not-found', 'There is nothing at this path.'),
+      logger,
+    );
+  });
+  app.use(problemHandler(logger));
+}
+
+export interface HttpServer extends Part {
+  /** Where it listens; known once it has started. */
+  port(): number;
+  server: Server;
+}
+
+/**
+ * Listens until stopped; a stop lets requests in flight end.
+ * @throws EADDRINUSE with one clear line where the port is taken
+ */
+export function createHttpServer(options: {
+  app: Express;
+  host: string;
+  port: number;
+  drain?: () => void;
+}): HttpServer {
+  const { app, host, port, drain } = options;
+  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000, headersTimeout: 10_000 }, app);
+  return {
+    name: 'http server',
+    server,
+    port() {
+      const address = server.address();
+      return typeof address === 'object' && address !== null ? address.port : port;
+    },
+    async start() {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', (error: NodeJS.ErrnoException) => {
+          if (error.code === 'EADDRINUSE')
+            error.message = `Port ${port} is taken: another process listens there. Set PORT to use another one.`;
+          reject(error);
+        });
+        server.listen(port, host, resolve);
+      });
+    },
+    async stop() {
+      drain?.();
+      if (!server.listening) return;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await closed;
+    },
+  };
+}
+
+/** The usual case: a service whose HTTP side is its route table. */
+export function createHttpApp(options: {
+  routes: readonly Route[];
+  verifier: TokenVerifier | undefined;
+  readiness: Readiness;
+  logger: Logger;
+  host: string;
+  port: number;
+}): HttpServer {
+  const { routes, verifier, readiness, logger, host, port } = options;
+  let draining = false;
+  const app = createApp({ logger, readiness, isDraining: () => draining });
+  mountRoutes(app, routes, verifier);
+  finishApp(app, logger);
+  return createHttpServer({
+    app,
+    host,
+    port,
+    drain: () => {
+      draining = true;
+    },
+  });
+}

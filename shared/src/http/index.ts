@@ -1,0 +1,4 @@
+// HTTP for a service: routes as data, checks, problem details, health and readiness.
+export * from './app.ts';
+export * from './problem.ts';
+export * from './route.ts';

@@ -1,0 +1,118 @@
+// A route as data: method, path, who may call it, the schemas of what comes in and goes out, and the handler.
+import { z } from 'zod';
+import type { Identity } from '../auth/index.ts';
+
+export type Access = 'anyone' | 'user' | 'admin';
+
+export interface Answer {
+  status: number;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+interface Call<B, Q, I> {
+  params: Record<string, string>;
+  body: B;
+  query: Q;
+  /** Who calls; absent only where anyone may. */
+  user: I;
+  /** The Idempotency-Key, on routes that want one. */
+  idempotencyKey: string;
+  /** Method and path with its ids: the scope of an Idempotency-Key. */
+  operation: string;
+}
+
+export interface Route {
+  method: 'get' | 'post' | 'patch' | 'delete';
+  path: string;
+  access: Access;
+  summary: string;
+  body?: z.ZodType;
+  query?: z.ZodType;
+  /** Whether the call needs an Idempotency-Key. */
+  idempotent: boolean;
+  /** The body of each answer that is not a problem, by status; null where it has none. */
+  answers: Record<number, z.ZodType | null>;
+  handle(call: Call<unknown, unknown, Identity>): Promise<Answer>;
+}
+
+/** One row of a service's URL table. A path parameter named `id` or `…Id` has to be a UUID: anything else is a 404. */
+export function route<
+  A extends Access,
+  B extends z.ZodType = z.ZodUndefined,
+  Q extends z.ZodType = z.ZodObject<Record<never, never>>,
+>(row: {
+  method: Route['method'];
+  path: string;
+  access: A;
+  summary: string;
+  body?: B;
+  query?: Q;
+  idempotent?: boolean;
+  answers: Route['answers'];
+  handle: (call: Call<z.output<B>, z.output<Q>, A extends 'anyone' ? undefined : Identity>) => Promise<Answer>;
+}): Route {
+  return { ...row, idempotent: row.idempotent ?? false, handle: row.handle as unknown as Route['handle'] };
+}
+
+export const ok = (body: unknown): Answer => ({ status: 200, body });
+export const created = (body: unknown, location: string): Answer => ({
+  status: 201,
+  body,
+  headers: { Location: location },
+});
+export const accepted = (body: unknown): Answer => ({ status: 202, body });
+export const noContent = (): Answer => ({ status: 204 });
+
+// What the schemas of all services are made of.
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+const controlCharacters = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+
+/** Text that a person typed: trimmed, no control characters (PostgreSQL takes no NUL), no half of a surrogate pair. */
+export const text = (min: number, max: number) =>
+  z
+    .string()
+    .trim()
+    .min(min)
+    .max(max)
+    .refine((value) => value.isWellFormed() && !controlCharacters.test(value), {
+      message: 'has characters that are not allowed',
+    });
+
+export const money = z.strictObject({
+  amount: z.int().nonnegative().max(999_999_999),
+  currency: z.string().regex(/^[A-Z]{3}$/, 'is not an ISO 4217 code'),
+});
+
+/** A list's page size, 1–100, and where the page before ended. */
+export const pageQuery = {
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().min(1).max(500).optional(),
+};
+
+/** A page of a list. */
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+/**
+ * Cuts a page from one row more than fits on it.
+ * @param cursorOf the place of a row in the list's order, anything that JSON can hold
+ */
+export function toPage<T>(rows: T[], limit: number, cursorOf: (row: T) => unknown): Page<T> {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return { items, nextCursor: more ? Buffer.from(JSON.stringify(cursorOf(last))).toString('base64url') : null };
+}
+
+/** A cursor as `toPage` made it, checked against `schema`; undefined where it is not one. */
+export function readCursor<S extends z.ZodType>(cursor: string, schema: S): z.output<S> | undefined {
+  try {
+    return schema.safeParse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,139 @@
+// The connection pool of a service's own PostgreSQL database, and transactions on it.
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
+import type { OutboxRow } from '../event-bus/index.ts';
+import type { Logger } from '../logger/index.ts';
+import type { Part } from '../process/index.ts';
+
+// Amounts are integers below 2^53: read bigint as a number.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+/** What both the pool and a transaction can do. */
+export interface Queryable {
+  query<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<R>>;
+}
+
+export interface Database extends Queryable, Part {
+  kind: 'database';
+  service: string;
+  pool: pg.Pool;
+  /** Told of the outbox rows of each transaction, right after its commit. */
+  outboxListeners: ((rows: OutboxRow[]) => void)[];
+  /** Whether it answers now. */
+  isUp(): Promise<boolean>;
+}
+
+export interface Transaction extends Queryable {
+  kind: 'transaction';
+  service: string;
+  /** The database's clock at the start of this transaction. */
+  now: Date;
+  /** Runs `action` once the transaction has been committed, and only then. */
+  afterCommit(action: () => void): void;
+  outboxRows: OutboxRow[];
+}
+
+export type Db = Database | Transaction;
+
+/** Neither a process that hangs nor one that died may hold a lock for longer than this. */
+const SESSION_LIMIT_MS = 5_000;
+const DUPLICATE_KEY_ATTEMPTS = 5;
+/** How long an HTTP request may contend before its client is asked to come back. */
+const CONTENTION_LIMIT_MS = 20_000;
+
+/** @param url postgres://role:password@host:port/database */
+export function createDatabase(options: {
+  url: string;
+  service: string;
+  logger: Logger;
+  maxConnections?: number;
+}): Database {
+  const { url, service, logger, maxConnections = 20 } = options;
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    application_name: service,
+    connectionTimeoutMillis: SESSION_LIMIT_MS,
+    idle_in_transaction_session_timeout: SESSION_LIMIT_MS,
+    lock_timeout: SESSION_LIMIT_MS,
+    statement_timeout: SESSION_LIMIT_MS,
+    query_timeout: 2 * SESSION_LIMIT_MS,
+    keepAlive: true,
+  });
+  pool.on('error', (error) => logger.warn('an idle database connection was lost', { error: error.message }));
+  return {
+    kind: 'database',
+    name: 'database',
+    service,
+    pool,
+    outboxListeners: [],
+    query: (text, values) => pool.query(text, values),
+    async isUp() {
+      return pool.query('select 1').then(
+        () => true,
+        () => false,
+      );
+    },
+    async start() {},
+    stop: () => pool.end(),
+  };
+}
+
+async function attempt<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const client = await database.pool.connect();
+  const actions: (() => void)[] = [];
+  let broken: Error | undefined;
+  // A connection that fails while it is checked out tells so by an event; without a listener it would end the process.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    // Two statements in one round trip: pg answers with one result each.
+    const begun = (await client.query('begin; select clock_timestamp() as now')) as unknown as pg.QueryResult<{
+      now: Date;
+    }>[];
+    const now = begun[1]?.rows[0]?.now ?? new Date();
+    const tx: Transaction = {
+      kind: 'transaction',
+      service: database.service,
+      now,
+      query: (text, values) => client.query(text, values),
+      afterCommit: (action) => actions.push(action),
+      outboxRows: [],
+    };
+    const result = await work(tx);
+    await client.query('commit');
+    if (tx.outboxRows.length > 0) for (const listener of database.outboxListeners) listener(tx.outboxRows);
+    for (const action of actions) action();
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((failure) => {
+      broken = failure;
+    });
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+/**
+ * Runs `work` in a transaction (read committed), or within the one that is open. Where another transaction was faster (serialization failure,
+ * deadlock, duplicate key, lock time-out) the work is done again, after a jittered pause. Committed once it resolves.
+ */
+export async function inTransaction<T>(db: Db, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  if (db.kind === 'transaction') return work(db);
+  const startedAt = performance.now();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await attempt(db, work);
+    } catch (error) {
+      if (classifyFailure(error) !== 'contention') throw error;
+      if (isDuplicateKey(error) && tries >= DUPLICATE_KEY_ATTEMPTS) throw error;
+      if (performance.now() - startedAt > CONTENTION_LIMIT_MS) throw error;
+      await delay(Math.random() * Math.min(200, 5 * 2 ** tries));
+    }
+  }
+}

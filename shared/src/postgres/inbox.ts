@@ -1,0 +1,41 @@
+// The inbox: the ids of the events that were handled, written in the same transaction as what the handling changed.
+import type { ConsumerDatabase } from '../event-bus/index.ts';
+import type { Logger } from '../logger/index.ts';
+import type { Part } from '../process/index.ts';
+import { type Database, inTransaction, type Transaction } from './database.ts';
+
+const PURGE_INTERVAL_MS = 3_600_000;
+
+/** What the consumer needs of this database. */
+export function createConsumerDatabase(database: Database): ConsumerDatabase<Transaction> {
+  return {
+    inTransaction: (work) => inTransaction(database, work),
+    async recordInInbox(tx, eventId) {
+      const { rowCount } = await tx.query('insert into inbox (event_id) values ($1) on conflict do nothing', [eventId]);
+      return rowCount === 1;
+    },
+    async probeWrite() {
+      await database.query(
+        'insert into write_probe (id, probed_at) values (1, now()) on conflict (id) do update set probed_at = excluded.probed_at',
+      );
+    },
+  };
+}
+
+/** Forgets what was handled more than 7 days ago: the state rows know better by then. */
+export function createInboxPurge(database: Database, logger: Logger): Part {
+  let timer: NodeJS.Timeout | undefined;
+  const purge = () =>
+    database
+      .query("delete from inbox where handled_at < now() - interval '7 days'")
+      .catch((error) => logger.warn('the inbox could not be purged', { error }));
+  return {
+    name: 'inbox purge',
+    async start() {
+      timer = setInterval(purge, PURGE_INTERVAL_MS);
+    },
+    async stop() {
+      clearInterval(timer);
+    },
+  };
+}

@@ -1,0 +1,20 @@
+// Applies a service's migrations, by its owner role; the role that the service runs under may not change the schema.
+import { runner } from 'node-pg-migrate';
+import type { Logger } from '../logger/index.ts';
+
+/**
+ * Brings the schema up to date; does nothing where it is. Copies that start at once wait for each other (advisory lock).
+ * @param dir the folder of `NNN-name.sql` files
+ */
+export async function migrate(options: { url: string; dir: string; logger: Logger }): Promise<void> {
+  const { url, dir, logger } = options;
+  const applied = await runner({
+    databaseUrl: url,
+    dir,
+    direction: 'up',
+    migrationsTable: 'schema_migrations',
+    checkOrder: true,
+    log: () => {},
+  });
+  logger.info('schema is up to date', { applied: applied.map((migration) => migration.name) });
+}
