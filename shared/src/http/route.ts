@@ -10,8 +10,15 @@ export interface Answer {
   headers?: Record<string, string>;
 }
 
-interface Call<B, Q, I> {
-  params: Record<string, string>;
+/** The names after the colons in a path. */
+type ParamsOf<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`
+  ? Record<Name, string> & ParamsOf<Rest>
+  : P extends `${string}:${infer Name}`
+    ? Record<Name, string>
+    : unknown;
+
+interface Call<P, B, Q, I> {
+  params: P;
   body: B;
   query: Q;
   /** Who calls; absent only where anyone may. */
@@ -33,24 +40,27 @@ export interface Route {
   idempotent: boolean;
   /** The body of each answer that is not a problem, by status; null where it has none. */
   answers: Record<number, z.ZodType | null>;
-  handle(call: Call<unknown, unknown, Identity>): Promise<Answer>;
+  handle(call: Call<Record<string, string>, unknown, unknown, Identity>): Promise<Answer>;
 }
 
 /** One row of a service's URL table. A path parameter named `id` or `…Id` has to be a UUID: anything else is a 404. */
 export function route<
+  const P extends string,
   A extends Access,
   B extends z.ZodType = z.ZodUndefined,
   Q extends z.ZodType = z.ZodObject<Record<never, never>>,
 >(row: {
   method: Route['method'];
-  path: string;
+  path: P;
   access: A;
   summary: string;
   body?: B;
   query?: Q;
   idempotent?: boolean;
   answers: Route['answers'];
-  handle: (call: Call<z.output<B>, z.output<Q>, A extends 'anyone' ? undefined : Identity>) => Promise<Answer>;
+  handle: (
+    call: Call<ParamsOf<P>, z.output<B>, z.output<Q>, A extends 'anyone' ? undefined : Identity>,
+  ) => Promise<Answer>;
 }): Route {
   return { ...row, idempotent: row.idempotent ?? false, handle: row.handle as unknown as Route['handle'] };
 }

@@ -1,4 +1,5 @@
 // The life of a process: parts start in order and stop in the opposite order, within a time limit, on SIGTERM and SIGINT.
+import { writeSync } from 'node:fs';
 import { ConfigError } from '../config/index.ts';
 import type { Logger } from '../logger/index.ts';
 
@@ -44,8 +45,12 @@ function fail(error: unknown): never {
     error instanceof ConfigError || code === 'EADDRINUSE'
       ? (error as Error).message
       : ((error as Error)?.stack ?? String(error));
-  process.stderr.write(`${line}\n`, () => process.exit(1));
-  throw error;
+  writeSync(
+    2,
+    `${line}
+`,
+  );
+  process.exit(1);
 }
 
 /**
@@ -59,7 +64,7 @@ export async function run(
   try {
     made = create();
   } catch (error) {
-    return fail(error);
+    fail(error);
   }
   const { service, logger, shutdownTimeoutMs } = made;
   let stopping = false;
@@ -82,6 +87,15 @@ export async function run(
   });
   try {
     await service.start();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Runs a command that ends by itself, a migration say: exit code 0 or 1, a ConfigError printed as it is. */
+export async function runOnce(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
   } catch (error) {
     fail(error);
   }

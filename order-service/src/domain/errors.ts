@@ -1,0 +1,14 @@
+// What can go wrong by the rules of the business.
+import { AppError } from '@glasshouse/shared/errors';
+
+export const orderNotFound = () => new AppError('not-found', 'order.not-found', 'There is no such order.');
+export const unknownProduct = (productId: string) =>
+  new AppError('invalid', 'order.unknown-product', `There is no product ${productId} to order.`);
+export const mixedCurrencies = () =>
+  new AppError('invalid', 'order.mixed-currencies', 'All items of an order must have prices in one currency.');
+export const priceChanged = () =>
+  new AppError(
+    'conflict',
+    'order.price-changed',
+    'The total differs from the one that you expect: a price has changed.',
+  );

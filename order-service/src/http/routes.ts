@@ -1,0 +1,58 @@
+// The URL table.
+import { created, ok, type Route, route } from '@glasshouse/shared/http';
+import type { Deps } from '../deps.ts';
+import { getOrder, getOrders, getTimeline } from '../handlers/get-order.ts';
+import { placeOrder } from '../handlers/place-order.ts';
+import {
+  listOrdersQuery,
+  orderListSchema,
+  orderSchema,
+  placeOrderBody,
+  timelineSchema,
+  toOrderJson,
+  toTimelineJson,
+} from './schemas.ts';
+
+export const routes = (deps: Deps): Route[] => [
+  route({
+    method: 'post',
+    path: '/v1/orders',
+    access: 'user',
+    summary: 'Place an order',
+    body: placeOrderBody,
+    idempotent: true,
+    answers: { 201: orderSchema },
+    async handle({ user: { userId }, body, operation, idempotencyKey: key }) {
+      const order = await placeOrder({ ...body, userId, request: { userId, operation, key, body } }, deps);
+      return created(toOrderJson(order), `/api/v1/orders/${order.id}`);
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/orders',
+    access: 'user',
+    summary: 'List orders, newest first',
+    query: listOrdersQuery,
+    answers: { 200: orderListSchema },
+    async handle({ user, query }) {
+      const { items, nextCursor } = await getOrders({ ...query, user }, deps);
+      return ok({ items: items.map(toOrderJson), nextCursor });
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/orders/:id',
+    access: 'user',
+    summary: 'Get an order',
+    answers: { 200: orderSchema },
+    handle: async ({ user, params }) => ok(toOrderJson(await getOrder({ orderId: params.id, user }, deps))),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/orders/:id/timeline',
+    access: 'user',
+    summary: 'See what happened to an order',
+    answers: { 200: timelineSchema },
+    handle: async ({ user, params }) => ok(toTimelineJson(await getTimeline({ orderId: params.id, user }, deps))),
+  }),
+];

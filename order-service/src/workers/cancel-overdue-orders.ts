@@ -1,0 +1,73 @@
+// Cancels what has been pending past its deadline, but not before everything that arrived meanwhile has been heard:
+// a service that was down for days must first learn which of its orders were paid in time.
+import type { Consumer } from '@glasshouse/shared/event-bus';
+import type { Logger } from '@glasshouse/shared/logger';
+import type { Database } from '@glasshouse/shared/postgres';
+import type { Part } from '@glasshouse/shared/process';
+import { runWithCause } from '@glasshouse/shared/telemetry';
+import { listOverdueOrders } from '../data/order-repository.ts';
+import { cancelOrder } from '../handlers/cancel-order.ts';
+
+const BATCH = 100;
+/** A queue that never runs empty must not keep orders pending for ever. */
+const LONGEST_WAIT_MS = 600_000;
+
+export interface DeadlineSweep extends Part {
+  /** One look: cancels the overdue orders that may be cancelled by now. */
+  sweep(): Promise<void>;
+}
+
+export function createDeadlineSweep(options: {
+  database: Database;
+  consumer: Pick<Consumer, 'hasCaughtUp' | 'consumingSince'>;
+  logger: Logger;
+  intervalMs: number;
+}): DeadlineSweep {
+  const { database, consumer, logger, intervalMs } = options;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let stopped = false;
+
+  const sweep = async () => {
+    // By the database's clock, read before the queue is looked at.
+    const { rows } = await database.query<{ now: Date; overdue: boolean }>(
+      `select clock_timestamp() as now, exists (select from orders where status = 'pending' and pay_by < clock_timestamp()) as overdue`,
+    );
+    const [seen] = rows;
+    if (seen === undefined || !seen.overdue) return;
+    const since = consumer.consumingSince();
+    const hasWaitedLongest = since !== undefined && performance.now() - since > LONGEST_WAIT_MS;
+    if (!hasWaitedLongest && !(await consumer.hasCaughtUp())) return;
+    let overdue: Awaited<ReturnType<typeof listOverdueOrders>>;
+    do {
+      overdue = await listOverdueOrders(database, seen.now, BATCH);
+      for (const { id, cause } of overdue)
+        await runWithCause(cause, () => cancelOrder({ orderId: id, reason: 'timeout' }, { db: database }));
+      if (overdue.length > 0) logger.warn('orders were cancelled at their deadline', { orders: overdue.length });
+    } while (overdue.length === BATCH && !stopped);
+  };
+
+  const schedule = () => {
+    if (stopped) return;
+    timer = setTimeout(() => {
+      running = sweep()
+        .catch((error) => {
+          logger.warn('overdue orders could not be looked for', { error });
+        })
+        .finally(schedule);
+    }, intervalMs);
+  };
+
+  return {
+    name: 'deadline sweep',
+    sweep,
+    async start() {
+      schedule();
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

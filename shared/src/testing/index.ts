@@ -1,0 +1,264 @@
+// What component tests stand on: a fresh database, a fresh virtual host, keys to sign tokens with, and waiting for conditions.
+// The servers are real; `npm test` starts them and names them in TEST_POSTGRES_URL, TEST_MONGO_URL, TEST_RABBITMQ_URL and TEST_RABBITMQ_MANAGEMENT_URL.
+import { generateKeyPairSync, randomBytes, randomUUIDv7 } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import jwt from 'jsonwebtoken';
+import { MongoClient } from 'mongodb';
+import pg from 'pg';
+import { ACCESS_TOKEN_TYPE, type Role } from '../auth/index.ts';
+import { type CloudEvent, definitionsByType, type EventDefinition, type EventOf } from '../contracts/index.ts';
+import { assertTopology, EVENT_EXCHANGE, fullTopology } from '../event-bus/index.ts';
+import { createLogger } from '../logger/index.ts';
+import { migrate } from '../postgres/index.ts';
+
+function serverUrl(name: string): URL {
+  const value = process.env[name];
+  if (value === undefined)
+    throw new Error(`${name} is not set: run the tests with \`npm test -- <file>\`, which starts the servers.`);
+  return new URL(value);
+}
+
+const uniqueName = () => `test_${randomBytes(6).toString('hex')}`;
+
+/** A logger that says only what went wrong badly. */
+export const quietLogger = createLogger({ service: 'test', level: process.env.TEST_LOG_LEVEL ?? 'error' });
+
+/**
+ * Resolves with the first value that is neither undefined nor false; looks again every 20 ms. An assertion that throws counts as "not yet".
+ * @throws the last error, or one that names `what`, after `timeoutMs` milliseconds
+ */
+export async function waitFor<T>(
+  what: string,
+  condition: () => Promise<T> | T,
+  timeoutMs = 15_000,
+): Promise<Exclude<T, false | undefined>> {
+  const endsAt = performance.now() + timeoutMs;
+  let failure: unknown;
+  while (performance.now() < endsAt) {
+    try {
+      const value = await condition();
+      if (value !== undefined && value !== false) return value as Exclude<T, false | undefined>;
+      failure = undefined;
+    } catch (error) {
+      failure = error;
+    }
+    await delay(20);
+  }
+  throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`, { cause: failure });
+}
+
+/** A new PostgreSQL database with the migrations of `dir` applied. */
+export async function createTestPostgres(dir: string): Promise<{ url: string; pool: pg.Pool; drop(): Promise<void> }> {
+  const admin = serverUrl('TEST_POSTGRES_URL');
+  const name = uniqueName();
+  const asAdmin = async (statement: string) => {
+    const client = new pg.Client(admin.href);
+    await client.connect();
+    await client.query(statement).finally(() => client.end());
+  };
+  await asAdmin(`create database ${name}`);
+  const target = new URL(admin);
+  target.pathname = name;
+  await migrate({ url: target.href, dir, logger: quietLogger });
+  const pool = new pg.Pool({ connectionString: target.href, max: 5 });
+  pool.on('error', () => {});
+  return {
+    url: target.href,
+    pool,
+    async drop() {
+      await pool.end();
+      await asAdmin(`drop database ${name} with (force)`);
+    },
+  };
+}
+
+/** A new MongoDB database. */
+export async function createTestMongo(): Promise<{ url: string; client: MongoClient; drop(): Promise<void> }> {
+  const target = serverUrl('TEST_MONGO_URL');
+  target.pathname = uniqueName();
+  const client = await MongoClient.connect(target.href);
+  return {
+    url: target.href,
+    client,
+    async drop() {
+      await client.db().dropDatabase();
+      await client.close();
+    },
+  };
+}
+
+export interface TestBroker {
+  url: string;
+  /** Every event that was published since the broker was made, in order of arrival. */
+  events: CloudEvent[];
+  eventsOf<D extends EventDefinition>(definition: D, subject?: string): EventOf<D>[];
+  publish(event: CloudEvent): Promise<void>;
+  /** Puts any bytes into a queue. */
+  sendToQueue(queue: string, content: Buffer, headers?: Record<string, unknown>): Promise<void>;
+  /** Ready and unacknowledged messages of a queue. */
+  depth(queue: string): Promise<{ ready: number; unacked: number }>;
+  /** Takes one message off a queue. */
+  take(queue: string): Promise<{ content: Buffer; headers: Record<string, unknown> } | undefined>;
+  drop(): Promise<void>;
+}
+
+/** A virtual host of its own, with the whole platform's topology. */
+export async function createTestBroker(): Promise<TestBroker> {
+  const management = serverUrl('TEST_RABBITMQ_MANAGEMENT_URL');
+  const vhost = uniqueName();
+  const authorization = `Basic ${Buffer.from(`${decodeURIComponent(management.username)}:${decodeURIComponent(management.password)}`).toString('base64')}`;
+  const manage = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const response = await fetch(`${management.origin}/api/${path}`, {
+      method,
+      headers: { authorization, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.headers.get('content-type')?.includes('json') ? response.json() : undefined;
+  };
+  await manage('PUT', `vhosts/${vhost}`);
+  await manage('PUT', `permissions/${vhost}/${management.username}`, { configure: '.*', write: '.*', read: '.*' });
+
+  const target = serverUrl('TEST_RABBITMQ_URL');
+  target.pathname = vhost;
+  const connection = await connect(target.href, { noDelay: true });
+  connection.on('error', () => {});
+  const channel = await connection.createConfirmChannel();
+  await assertTopology(channel, fullTopology());
+  const events: CloudEvent[] = [];
+  const { queue: tap } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(tap, EVENT_EXCHANGE, '#');
+  await channel.consume(tap, (message) => message && events.push(JSON.parse(message.content.toString())), {
+    noAck: true,
+  });
+
+  return {
+    url: target.href,
+    events,
+    eventsOf: <D extends EventDefinition>(definition: D, subject?: string) =>
+      events.filter(
+        (event) => event.type === definition.type && (subject === undefined || event.subject === subject),
+      ) as EventOf<D>[],
+    async publish(event) {
+      channel.publish(EVENT_EXCHANGE, event.type, Buffer.from(JSON.stringify(event)), {
+        persistent: true,
+        messageId: event.id,
+        contentType: 'application/cloudevents+json',
+        headers: { traceparent: `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-00` },
+      });
+      await channel.waitForConfirms();
+    },
+    async sendToQueue(queue, content, headers = {}) {
+      channel.sendToQueue(queue, content, { persistent: true, messageId: randomUUIDv7(), headers });
+      await channel.waitForConfirms();
+    },
+    async depth(queue) {
+      const { messages_ready = 0, messages_unacknowledged = 0 } = (await manage(
+        'GET',
+        `queues/${vhost}/${queue}`,
+      )) as Record<string, number>;
+      return { ready: messages_ready, unacked: messages_unacknowledged };
+    },
+    async take(queue) {
+      const message = await channel.get(queue, { noAck: true });
+      return message === false ? undefined : { content: message.content, headers: message.properties.headers ?? {} };
+    },
+    async drop() {
+      await connection.close();
+      await manage('DELETE', `vhosts/${vhost}`);
+    },
+  };
+}
+
+/** An event as its publisher would send it, checked against its contract. */
+export function testEvent<D extends EventDefinition>(
+  definition: D,
+  data: Parameters<D['of']>[0],
+  causationId?: string,
+): EventOf<D> {
+  const fact = definition.of(data);
+  return {
+    specversion: '1.0',
+    id: randomUUIDv7(),
+    source: definition.from,
+    type: fact.type,
+    subject: fact.subject,
+    time: new Date().toISOString(),
+    datacontenttype: 'application/json',
+    dataschema: definitionsByType.get(fact.type)?.dataschema ?? '',
+    correlationid: 'test',
+    ...(causationId !== undefined && { causationid: causationId }),
+    data: fact.data,
+  } as EventOf<D>;
+}
+
+export interface TestKeys {
+  /** A base URL that serves /.well-known/jwks.json, as user-service does. */
+  url: string;
+  token(userId: string, roles?: Role[], claims?: Record<string, unknown>): string;
+  stop(): Promise<void>;
+}
+
+/** A key pair, tokens signed with it, and a server that publishes its public half. */
+export async function createTestKeys(): Promise<TestKeys> {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const kid = 'test-key';
+  const jwks = JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' }] });
+  const server = createServer((_request, response) => response.setHeader('content-type', 'application/json').end(jwks));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    token: (userId, roles = ['customer'], claims = {}) =>
+      jwt.sign({ roles, ...claims }, privateKey, {
+        algorithm: 'RS256',
+        keyid: kid,
+        header: { alg: 'RS256', typ: ACCESS_TOKEN_TYPE },
+        subject: userId,
+        issuer: 'glasshouse',
+        audience: 'glasshouse-api',
+        expiresIn: 900,
+      }),
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+export interface Reply {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: a test looks into answers of any shape
+  body: any;
+}
+
+/** Calls JSON over HTTP; the body of an answer is parsed. */
+export function createClient(baseUrl: string, defaultHeaders: Record<string, string> = {}) {
+  return async (
+    method: string,
+    path: string,
+    options: { body?: unknown; token?: string; headers?: Record<string, string> } = {},
+  ): Promise<Reply> => {
+    const { body, token, headers } = options;
+    const response = await fetch(baseUrl + path, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...defaultHeaders,
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson && text !== '' ? JSON.parse(text) : text,
+    };
+  };
+}
