@@ -1,0 +1,180 @@
+// Idempotency keys through the real SDK: again, at once, with another body, after a decline and after a failure.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import Stripe from 'stripe';
+import { post, type RunningSimulator, readLedger, startSimulator } from './support.ts';
+
+const charge = { amount: 1999, currency: 'usd', payment_method: 'pm_card_visa' };
+
+describe('idempotency keys', () => {
+  let simulator: RunningSimulator;
+  let stripe: Stripe;
+  before(async () => {
+    simulator = await startSimulator();
+    stripe = simulator.stripe;
+  });
+  after(() => simulator.stop());
+
+  it('the same call again: the first answer, marked, and nothing done', async () => {
+    const options = { idempotencyKey: 'again' };
+    const first = await stripe.paymentIntents.create(charge, options);
+    await stripe.paymentIntents.confirm(first.id, {}, { idempotencyKey: 'again-confirm' });
+    const { url } = simulator;
+    const second = await stripe.paymentIntents.create(charge, options);
+    // The answer is the first one, also where the intent has changed since.
+    assert.deepEqual(second, first);
+    assert.equal(second.lastResponse.headers['idempotent-replayed'], 'true');
+    assert.equal(second.lastResponse.headers['original-request'], first.lastResponse.requestId);
+    assert.notEqual(second.lastResponse.requestId, first.lastResponse.requestId);
+    assert.equal(first.lastResponse.headers['idempotent-replayed'], undefined);
+    assert.equal((await readLedger(url)).filter(({ paymentIntentId }) => paymentIntentId === first.id).length, 1);
+
+    const confirmed = await stripe.paymentIntents.confirm(first.id, {}, { idempotencyKey: 'again-confirm' });
+    assert.equal(confirmed.status, 'succeeded');
+  });
+
+  it('the same parameters in another order: the first answer', async () => {
+    const url = `${simulator.url}/v1/payment_intents`;
+    const key = { 'idempotency-key': 'order' };
+    const first = await post(url, 'amount=1&currency=usd&metadata[a]=1&metadata[b]=2', key);
+    const second = await post(url, 'metadata[b]=2&currency=usd&metadata[a]=1&amount=1', key);
+    assert.equal(second.headers.get('idempotent-replayed'), 'true');
+    assert.equal(await second.text(), await first.text());
+  });
+
+  it('another body or another call: refused', async () => {
+    const options = { idempotencyKey: 'another' };
+    const { id } = await stripe.paymentIntents.create(charge, options);
+    for (const call of [
+      stripe.paymentIntents.create({ ...charge, amount: 2000 }, options),
+      stripe.paymentIntents.confirm(id, {}, options),
+      stripe.refunds.create({ payment_intent: id }, options),
+    ]) {
+      await assert.rejects(call, (error) => {
+        assert.ok(error instanceof Stripe.errors.StripeIdempotencyError);
+        assert.equal(error.statusCode, 400);
+        return true;
+      });
+    }
+    assert.equal((await stripe.paymentIntents.retrieve(id)).status, 'requires_confirmation');
+
+    const other = await stripe.paymentIntents.create(charge);
+    await stripe.paymentIntents.confirm(id, {}, { idempotencyKey: 'one-intent' });
+    await assert.rejects(stripe.paymentIntents.confirm(other.id, {}, { idempotencyKey: 'one-intent' }), {
+      type: 'StripeIdempotencyError',
+    });
+  });
+
+  it('a decline, and any refusal of the call itself: given again', async () => {
+    const { id } = await stripe.paymentIntents.create({ ...charge, payment_method: 'pm_card_chargeDeclined' });
+    const declined = { statusCode: 402, code: 'card_declined', decline_code: 'generic_decline' };
+    await assert.rejects(stripe.paymentIntents.confirm(id, {}, { idempotencyKey: 'declined' }), declined);
+    await stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' });
+    await assert.rejects(stripe.paymentIntents.confirm(id, {}, { idempotencyKey: 'declined' }), declined);
+
+    await stripe.refunds.create({ payment_intent: id, amount: 1999 });
+    for (const replayed of [undefined, 'true']) {
+      await assert.rejects(
+        stripe.refunds.create({ payment_intent: id }, { idempotencyKey: 'nothing-left' }),
+        (error) => {
+          assert.ok(error instanceof Stripe.errors.StripeInvalidRequestError);
+          assert.equal(error.code, 'charge_already_refunded');
+          assert.equal(error.headers?.['idempotent-replayed'], replayed);
+          return true;
+        },
+      );
+    }
+  });
+
+  it('a call refused for its parameters: leaves the key free', async () => {
+    const options = { idempotencyKey: 'free' };
+    await assert.rejects(stripe.paymentIntents.create({ ...charge, amount: 0 }, options), { statusCode: 400 });
+    assert.equal((await stripe.paymentIntents.create(charge, options)).amount, 1999);
+  });
+
+  it('a key of more than 255 characters: refused', async () => {
+    const statusWith = async (length: number) =>
+      (
+        await post(`${simulator.url}/v1/payment_intents`, 'amount=1&currency=usd', {
+          'idempotency-key': 'x'.repeat(length),
+        })
+      ).status;
+    assert.equal(await statusWith(255), 200);
+    assert.equal(await statusWith(256), 400);
+  });
+
+  it('many at once: one charge', async () => {
+    const metadata = { orderId: 'many at once' };
+    const options = { idempotencyKey: 'at-once' };
+    const tries = await Promise.allSettled(
+      Array.from({ length: 20 }, () => stripe.paymentIntents.create({ ...charge, metadata, confirm: true }, options)),
+    );
+    const ids = new Set<string>();
+    for (const attempt of tries) {
+      if (attempt.status === 'fulfilled') ids.add(attempt.value.id);
+      else assert.equal(attempt.reason.code, 'idempotency_key_in_use');
+    }
+    assert.equal(ids.size, 1);
+    const charges = (await readLedger(simulator.url)).filter((item) => item.metadata.orderId === metadata.orderId);
+    assert.equal(charges.length, 1);
+  });
+
+  it('without a key: each call is its own', async () => {
+    const url = `${simulator.url}/v1/payment_intents`;
+    const [a, b] = await Promise.all([post(url, 'amount=1&currency=usd'), post(url, 'amount=1&currency=usd')]);
+    assert.notEqual(((await a.json()) as { id: string }).id, ((await b.json()) as { id: string }).id);
+  });
+
+  it('while the first is in progress: a 409 that leaves the key alone', async () => {
+    const entered = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const slow = await startSimulator({
+      mood: async (_post, work, settle) => {
+        entered.resolve();
+        await released.promise;
+        return settle(work);
+      },
+    });
+    try {
+      const options = { idempotencyKey: 'slow' };
+      const first = slow.stripe.paymentIntents.create(charge, options);
+      await entered.promise;
+      await assert.rejects(slow.stripe.paymentIntents.create(charge, options), {
+        statusCode: 409,
+        code: 'idempotency_key_in_use',
+        rawType: 'idempotency_error',
+      });
+      released.resolve();
+      const { id } = await first;
+      assert.equal((await slow.stripe.paymentIntents.create(charge, options)).id, id);
+    } finally {
+      released.resolve();
+      await slow.stop();
+    }
+  });
+
+  it('a failure of the provider: its 500 is given again, nothing is charged, a new key goes through', async (context) => {
+    context.mock.method(console, 'error', () => {});
+    let failing = true;
+    const broken = await startSimulator({
+      mood: (_post, work, settle) =>
+        settle((ledger) => {
+          const answer = work(ledger);
+          if (failing) throw new Error('a fault in the middle of the work');
+          return answer;
+        }),
+    });
+    try {
+      const failed = { statusCode: 500, type: 'StripeAPIError', rawType: 'api_error' };
+      const confirmed = { ...charge, confirm: true };
+      await assert.rejects(broken.stripe.paymentIntents.create(confirmed, { idempotencyKey: 'one' }), failed);
+      assert.deepEqual(await readLedger(broken.url), []);
+      failing = false;
+      await assert.rejects(broken.stripe.paymentIntents.create(confirmed, { idempotencyKey: 'one' }), failed);
+      await broken.stripe.paymentIntents.create(confirmed, { idempotencyKey: 'two' });
+      assert.equal((await readLedger(broken.url)).length, 1);
+    } finally {
+      await broken.stop();
+    }
+  });
+});

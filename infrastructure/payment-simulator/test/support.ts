@@ -1,0 +1,68 @@
+// A simulator of its own for each test file, and the real SDK to call it with.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Stripe from 'stripe';
+import { createSimulator, type Simulator, type SimulatorOptions } from '../src/simulator.ts';
+
+export const apiKey = 'sk_test_key';
+
+/** The official SDK, pointed at the simulator; it makes one attempt a call, unless the connection is closed under it. */
+export function stripeClient(url: string, key = apiKey): Stripe {
+  const { hostname, port } = new URL(url);
+  return new Stripe(key, { host: hostname, port, protocol: 'http', maxNetworkRetries: 0, telemetry: false });
+}
+
+export type RunningSimulator = Simulator & { readonly stripe: Stripe; readonly folder: string };
+
+/** Starts one on a free port with an empty ledger; `stop` also removes the ledger. */
+export async function startSimulator(options: Partial<SimulatorOptions> = {}): Promise<RunningSimulator> {
+  const folder = await mkdtemp(join(tmpdir(), 'payment-simulator-'));
+  const simulator = createSimulator({ apiKey, ledgerFile: join(folder, 'ledger.sqlite'), ...options });
+  await simulator.start();
+  return {
+    start: simulator.start,
+    async stop() {
+      await simulator.stop();
+      await rm(folder, { recursive: true });
+    },
+    url: simulator.url,
+    stripe: stripeClient(simulator.url),
+    folder,
+  };
+}
+
+/** Calls without the SDK, for what it would not send. */
+export function post(url: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    body,
+  });
+}
+
+export type LedgerPage = {
+  items: {
+    paymentIntentId: string;
+    status: string;
+    amount: number;
+    currency: string;
+    metadata: Record<string, string>;
+    refunds: { refundId: string; amount: number; status: string; metadata: Record<string, string> }[];
+  }[];
+  nextCursor: string | null;
+};
+
+/** Reads the whole ledger, page by page. */
+export async function readLedger(url: string, limit = 100): Promise<LedgerPage['items']> {
+  const items: LedgerPage['items'] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const query = new URLSearchParams({ limit: String(limit), ...(cursor && { cursor }) });
+    const response = await fetch(`${url}/ledger?${query}`, { headers: { authorization: `Bearer ${apiKey}` } });
+    if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
+    const page = (await response.json()) as LedgerPage;
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  }
+  return items;
+}
