@@ -1,0 +1,169 @@
+// The payment provider, through Stripe's own SDK and a breaker. What it answers is told in our words; what fails says how to try again.
+
+import type { Money } from '@glasshouse/shared/contracts';
+import { createBreaker, isBreakerOpen } from '@glasshouse/shared/resilience';
+import Stripe from 'stripe';
+
+/** What a PaymentIntent has come to: https://docs.stripe.com/payments/paymentintents/lifecycle */
+export type IntentState =
+  | { kind: 'succeeded' }
+  | { kind: 'declined'; code: string; message: string }
+  | { kind: 'cancelled' }
+  /** Created, not confirmed: no money moves unless somebody confirms it. */
+  | { kind: 'unconfirmed' }
+  /** The provider has not decided yet. */
+  | { kind: 'processing' };
+
+export type RefundState = 'succeeded' | 'failed' | 'pending';
+
+export interface PaymentProvider {
+  /** Creates an intent without confirming it; the same key always gives the same intent. Returns its id. */
+  createIntent(input: {
+    paymentId: string;
+    orderId: string;
+    amount: Money;
+    paymentMethod: string;
+    key: string;
+  }): Promise<string>;
+  confirmIntent(intentId: string): Promise<IntentState>;
+  retrieveIntent(intentId: string): Promise<IntentState>;
+  cancelIntent(intentId: string): Promise<IntentState>;
+  /** The refund with our id, if the provider has it. */
+  findRefund(intentId: string, refundId: string): Promise<RefundState | undefined>;
+  /** @throws ProviderError `refused` where it will never be made */
+  createRefund(input: {
+    intentId: string;
+    refundId: string;
+    orderId: string;
+    amount: number;
+    key: string;
+  }): Promise<RefundState>;
+  stop(): void;
+}
+
+/**
+ * - `no-answer`: nobody knows whether it was done; ask again with the same key.
+ * - `server-error`: answered with a 5xx, which the provider stores under the key; the next try needs another one.
+ * - `refused`: any other 4xx. Not a decline: somebody has to look at it.
+ * - `not-called`: the breaker is open.
+ */
+export type ProviderFault = 'no-answer' | 'server-error' | 'refused' | 'not-called';
+
+export class ProviderError extends Error {
+  override name = 'ProviderError';
+  readonly fault: ProviderFault;
+
+  constructor(fault: ProviderFault, cause: unknown) {
+    super(`the payment provider: ${fault}`, { cause });
+    this.fault = fault;
+  }
+}
+
+function faultOf(error: unknown): ProviderFault {
+  if (isBreakerOpen(error)) return 'not-called';
+  if (!(error instanceof Stripe.errors.StripeError)) return 'no-answer';
+  const status = error.statusCode ?? 0;
+  if (status >= 500) return 'server-error';
+  // Too many requests, or the same key is in use at this moment: nothing was decided.
+  if (status === 0 || status === 409 || status === 429) return 'no-answer';
+  return 'refused';
+}
+
+const refundStates: Record<string, RefundState> = { succeeded: 'succeeded', failed: 'failed', canceled: 'failed' };
+
+function stateOf(intent: Stripe.PaymentIntent): IntentState {
+  switch (intent.status) {
+    case 'succeeded':
+      return { kind: 'succeeded' };
+    case 'canceled':
+      return { kind: 'cancelled' };
+    case 'requires_confirmation':
+      return { kind: 'unconfirmed' };
+    case 'requires_payment_method': {
+      const error = intent.last_payment_error;
+      if (error === null || error === undefined) return { kind: 'unconfirmed' };
+      return {
+        kind: 'declined',
+        code: error.decline_code ?? error.code ?? 'card_declined',
+        message: error.message ?? 'The card was declined.',
+      };
+    }
+    default:
+      return { kind: 'processing' };
+  }
+}
+
+/** @param timeoutMs for one call */
+export function createPaymentProvider(options: { apiKey: string; apiUrl: string; timeoutMs: number }): PaymentProvider {
+  const { hostname, port, protocol } = new URL(options.apiUrl);
+  const isPlain = protocol === 'http:';
+  const stripe = new Stripe(options.apiKey, {
+    host: hostname,
+    port: port === '' ? (isPlain ? 80 : 443) : Number(port),
+    protocol: isPlain ? 'http' : 'https',
+    timeout: options.timeoutMs,
+    maxNetworkRetries: 0,
+    telemetry: false,
+  });
+  const breaker = createBreaker('payment provider', <T>(call: () => Promise<T>): Promise<T> => call(), {
+    countsAsFailure: (error) => ['no-answer', 'server-error'].includes(faultOf(error)),
+  });
+  const ask = async <T>(call: () => Promise<T>): Promise<T> => {
+    try {
+      return (await breaker.fire(call)) as T;
+    } catch (error) {
+      throw new ProviderError(faultOf(error), error);
+    }
+  };
+  const retrieve = async (intentId: string) => stateOf(await ask(() => stripe.paymentIntents.retrieve(intentId)));
+
+  /** Confirming or cancelling what is not in the state for it any more is refused; its present state is the answer then. */
+  const orAsItIs = async (intentId: string, call: () => Promise<Stripe.PaymentIntent>): Promise<IntentState> => {
+    try {
+      return stateOf(await ask(call));
+    } catch (error) {
+      const cause = error instanceof ProviderError ? error.cause : undefined;
+      if (cause instanceof Stripe.errors.StripeCardError)
+        return { kind: 'declined', code: cause.decline_code ?? cause.code ?? 'card_declined', message: cause.message };
+      if (cause instanceof Stripe.errors.StripeInvalidRequestError && cause.code === 'payment_intent_unexpected_state')
+        return retrieve(intentId);
+      throw error;
+    }
+  };
+
+  return {
+    async createIntent({ paymentId, orderId, amount, paymentMethod, key }) {
+      const intent = await ask(() =>
+        stripe.paymentIntents.create(
+          {
+            amount: amount.amount,
+            currency: amount.currency.toLowerCase(),
+            payment_method: paymentMethod,
+            automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+            metadata: { paymentId, orderId },
+          },
+          { idempotencyKey: key },
+        ),
+      );
+      return intent.id;
+    },
+    confirmIntent: (intentId) => orAsItIs(intentId, () => stripe.paymentIntents.confirm(intentId)),
+    retrieveIntent: retrieve,
+    cancelIntent: (intentId) => orAsItIs(intentId, () => stripe.paymentIntents.cancel(intentId)),
+    async findRefund(intentId, refundId) {
+      const refunds = await ask(() => stripe.refunds.list({ payment_intent: intentId, limit: 100 }));
+      const found = refunds.data.find((refund) => refund.metadata?.refundId === refundId);
+      return found && (refundStates[found.status ?? ''] ?? 'pending');
+    },
+    async createRefund({ intentId, refundId, orderId, amount, key }) {
+      const refund = await ask(() =>
+        stripe.refunds.create(
+          { payment_intent: intentId, amount, metadata: { refundId, orderId } },
+          { idempotencyKey: key },
+        ),
+      );
+      return refundStates[refund.status ?? ''] ?? 'pending';
+    },
+    stop: () => breaker.shutdown(),
+  };
+}

@@ -1,0 +1,223 @@
+// Payments in SQL, in and out as domain types. A lease is a token and an end, by the database's clock.
+import { randomUUIDv7 } from 'node:crypto';
+import type { Database, Queryable, Transaction } from '@glasshouse/shared/postgres';
+import { type Cause, currentCause } from '@glasshouse/shared/telemetry';
+import { LEASE_SECONDS } from '@glasshouse/shared/workers';
+import type { Payment, PaymentStatus } from '../domain/payment.ts';
+
+interface PaymentRow {
+  id: string;
+  order_id: string;
+  status: PaymentStatus;
+  user_id: string | null;
+  amount: number | null;
+  currency: string | null;
+  payment_method: string | null;
+  pay_by: Date | null;
+  reserved: boolean;
+  cancel_requested: boolean;
+  failure_code: string | null;
+  intent_id: string | null;
+  attempt: number;
+  failures: number;
+  lease_token: string | null;
+  correlation_id: string;
+  causation_id: string | null;
+  traceparent: string;
+  created_at: Date;
+  updated_at: Date;
+}
+
+/** A payment that a worker has claimed. */
+export interface ClaimedPayment {
+  payment: Payment;
+  intentId: string | undefined;
+  attempt: number;
+  failures: number;
+  leaseToken: string;
+  cause: Cause;
+}
+
+function toPayment(row: PaymentRow): Payment {
+  const { user_id: userId, amount, currency, payment_method: paymentMethod, pay_by: payBy } = row;
+  const isKnown = userId !== null && amount !== null && currency !== null && paymentMethod !== null && payBy !== null;
+  return {
+    id: row.id,
+    orderId: row.order_id,
+    status: row.status,
+    terms: isKnown ? { userId, amount: { amount, currency }, paymentMethod, payBy } : undefined,
+    reserved: row.reserved,
+    cancelRequested: row.cancel_requested,
+    failureCode: row.failure_code ?? undefined,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** Creates the order's payment where it is not there yet, and locks it until the transaction ends. */
+export async function lockPaymentOf(tx: Transaction, orderId: string): Promise<Payment> {
+  const { correlationId, traceparent } = currentCause();
+  await tx.query(
+    'insert into payments (id, order_id, correlation_id, traceparent) values ($1, $2, $3, $4) on conflict (order_id) do nothing',
+    [randomUUIDv7(), orderId, correlationId, traceparent],
+  );
+  const { rows } = await tx.query<PaymentRow>('select * from payments where order_id = $1 for update', [orderId]);
+  const [row] = rows;
+  if (row === undefined) throw new Error(`the payment of order ${orderId} has vanished`);
+  return toPayment(row);
+}
+
+/** Locks a payment, if the lease on it is still ours. */
+export async function lockLeased(tx: Transaction, id: string, leaseToken: string): Promise<Payment | undefined> {
+  const { rows } = await tx.query<PaymentRow>('select * from payments where id = $1 and lease_token = $2 for update', [
+    id,
+    leaseToken,
+  ]);
+  return rows[0] && toPayment(rows[0]);
+}
+
+/** Writes what a handler or a worker has decided. Whatever changes makes the row worth a look at once. */
+export async function updatePayment(tx: Transaction, payment: Payment): Promise<void> {
+  const { terms } = payment;
+  await tx.query(
+    `update payments
+     set status = $2, user_id = $3, amount = $4, currency = $5, payment_method = $6, pay_by = $7, reserved = $8, cancel_requested = $9,
+         failure_code = $10, next_attempt_at = '-infinity', updated_at = clock_timestamp()
+     where id = $1`,
+    [
+      payment.id,
+      payment.status,
+      terms?.userId ?? null,
+      terms?.amount.amount ?? null,
+      terms?.amount.currency ?? null,
+      terms?.paymentMethod ?? null,
+      terms?.payBy ?? null,
+      payment.reserved,
+      payment.cancelRequested,
+      payment.failureCode ?? null,
+    ],
+  );
+}
+
+/** Remembers the present event as the cause of the charge. */
+export async function setChargeCause(tx: Transaction, id: string): Promise<void> {
+  const { correlationId, causationId, traceparent } = currentCause();
+  await tx.query('update payments set correlation_id = $2, causation_id = $3, traceparent = $4 where id = $1', [
+    id,
+    correlationId,
+    causationId ?? null,
+    traceparent,
+  ]);
+}
+
+/** Claims one payment that is to be charged before its deadline, or whose charge was left under way. */
+export async function claimPayment(db: Database): Promise<ClaimedPayment | undefined> {
+  const { rows } = await db.query<PaymentRow & { lease_token: string }>(
+    `update payments
+     set lease_token = gen_random_uuid(), lease_until = clock_timestamp() + make_interval(secs => $1), next_attempt_at = clock_timestamp()
+     where id = (
+       select id from payments
+       where (status = 'charging'
+              or (status = 'due' and reserved and not cancel_requested and amount is not null and pay_by > clock_timestamp()))
+         and lease_until < clock_timestamp() and next_attempt_at <= clock_timestamp()
+       order by next_attempt_at limit 1 for update skip locked)
+     returning *`,
+    [LEASE_SECONDS],
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  return {
+    payment: toPayment(row),
+    intentId: row.intent_id ?? undefined,
+    attempt: row.attempt,
+    failures: row.failures,
+    leaseToken: row.lease_token,
+    cause: {
+      correlationId: row.correlation_id,
+      causationId: row.causation_id ?? undefined,
+      traceparent: row.traceparent,
+    },
+  };
+}
+
+/**
+ * `due` becomes `charging` and gets the intent that alone may be confirmed, in one conditional statement.
+ * @returns false where the lease has ended, the order was cancelled or the deadline has passed: then the intent must not be confirmed
+ */
+export async function beginCharge(db: Database, id: string, leaseToken: string, intentId: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update payments set status = 'charging', intent_id = $3, updated_at = clock_timestamp()
+     where id = $1 and lease_token = $2 and status = 'due' and not cancel_requested
+       and lease_until > clock_timestamp() and pay_by > clock_timestamp()`,
+    [id, leaseToken, intentId],
+  );
+  return rowCount === 1;
+}
+
+/**
+ * Whether the charge that is under way may still be confirmed: the lease is ours, nobody has cancelled, the deadline has not passed.
+ * Read right before the confirmation.
+ */
+export async function mayConfirm(db: Database, id: string, leaseToken: string): Promise<boolean> {
+  const { rows } = await db.query(
+    `select 1 from payments where id = $1 and lease_token = $2 and status = 'charging' and not cancel_requested
+       and lease_until > clock_timestamp() and pay_by > clock_timestamp()`,
+    [id, leaseToken],
+  );
+  return rows.length === 1;
+}
+
+/**
+ * Ends the lease on a payment that is not finished, to be claimed again in `seconds`; at once where an event has changed it meanwhile.
+ * @param nextKey whether the next attempt needs another idempotency key
+ */
+export async function postponePayment(
+  db: Database,
+  id: string,
+  leaseToken: string,
+  retry: { seconds: number; nextKey: boolean; isFailure: boolean },
+): Promise<void> {
+  await db.query(
+    `update payments
+     set lease_until = '-infinity', attempt = attempt + $4::int, failures = failures + $5::int,
+         next_attempt_at = case when next_attempt_at = '-infinity' then next_attempt_at
+                                else clock_timestamp() + make_interval(secs => $3) end
+     where id = $1 and lease_token = $2`,
+    [id, leaseToken, retry.seconds, retry.nextKey ? 1 : 0, retry.isFailure ? 1 : 0],
+  );
+}
+
+export type PaymentView = Payment & { refunded: number };
+
+const view = `select payments.*, coalesce((select sum(amount) from refunds where payment_id = payments.id and status = 'succeeded'), 0)::bigint as refunded
+  from payments`;
+
+export async function findPayment(db: Queryable, id: string): Promise<PaymentView | undefined> {
+  const { rows } = await db.query<PaymentRow & { refunded: number }>(`${view} where id = $1`, [id]);
+  return rows[0] && { ...toPayment(rows[0]), refunded: rows[0].refunded };
+}
+
+/**
+ * Newest first, those only whose order is known; one more than `limit`, so that the caller sees whether there are more.
+ * @param filter `before` is the id of the last payment of the page before
+ */
+export async function listPayments(
+  db: Queryable,
+  filter: { userId?: string | undefined; orderId?: string | undefined; before?: string | undefined; limit: number },
+): Promise<PaymentView[]> {
+  const values: unknown[] = [filter.limit + 1];
+  const conditions = ['amount is not null'];
+  const where = (condition: string, value: unknown) => {
+    if (value === undefined) return;
+    values.push(value);
+    conditions.push(`${condition} $${values.length}`);
+  };
+  where('user_id =', filter.userId);
+  where('order_id =', filter.orderId);
+  where('id <', filter.before);
+  const { rows } = await db.query<PaymentRow & { refunded: number }>(
+    `${view} where ${conditions.join(' and ')} order by id desc limit $1`,
+    values,
+  );
+  return rows.map((row) => ({ ...toPayment(row), refunded: row.refunded }));
+}
