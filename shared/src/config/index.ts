@@ -14,6 +14,10 @@ export const flag = (fallback: boolean) =>
     .transform((value) => value === 'true');
 export const url = (protocols: RegExp) => z.url({ protocol: protocols });
 
+/** A MongoDB connection string that names a database; it may list several hosts, which no URL parser takes. */
+export const mongoUrl = () =>
+  z.string().regex(/^mongodb(\+srv)?:\/\/[^/]+\/[^/?]+(\?.*)?$/, 'is not a MongoDB connection string with a database');
+
 /** A comma-separated list of base URLs, one for each copy of a service; callers rotate. */
 export const urlList = (fallback?: string) => {
   const schema = z.string().transform((value, context) =>
