@@ -1,6 +1,6 @@
 // From a table of routes to an HTTP server: context, checks in the order that the contract names, problem details, health, and a graceful end.
 import { createServer, type Server } from 'node:http';
-import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
 import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
 import { AppError, type FieldProblem } from '../errors/index.ts';
@@ -10,7 +10,7 @@ import { currentCause, runWithCause, traceIdOf } from '../telemetry/index.ts';
 import { HttpError, problemHandler, sendProblem } from './problem.ts';
 import type { Access, Route } from './route.ts';
 
-const MAX_BODY_BYTES = 100_000;
+export const MAX_BODY_BYTES = 100_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const idempotencyKeyPattern = /^[\x20-\x7e]{1,255}$/;
@@ -126,20 +126,29 @@ async function answer(
   else response.json(result.body);
 }
 
-/** Mounts the routes: a known path with another method is a 405 that names the allowed ones. */
-export function mountRoutes(app: Express, routes: readonly Route[], verifier: TokenVerifier | undefined): void {
-  const paths = new Set(routes.map((route) => route.path));
+/** Mounts the rows of a URL table: a known path with another method is a 405 that names the allowed ones. */
+export function mountRows<R extends Pick<Route, 'method' | 'path'>>(
+  app: Express,
+  rows: readonly R[],
+  handlersOf: (row: R) => RequestHandler[],
+): void {
+  const paths = new Set(rows.map((row) => row.path));
   for (const path of paths) {
-    const mounted = routes.filter((route) => route.path === path);
+    const mounted = rows.filter((row) => row.path === path);
     const mount = app.route(path);
-    for (const route of mounted) mount[route.method]((request, response) => answer(route, request, response, verifier));
+    for (const row of mounted) mount[row.method](...handlersOf(row));
     const allow = mounted
-      .flatMap((route) => (route.method === 'get' ? ['GET', 'HEAD'] : [route.method.toUpperCase()]))
+      .flatMap((row) => (row.method === 'get' ? ['GET', 'HEAD'] : [row.method.toUpperCase()]))
       .join(', ');
     mount.all((request) => {
       throw new HttpError(405, 'method.not-allowed', `${request.method} is not possible here.`, { Allow: allow });
     });
   }
+}
+
+/** Mounts a service's routes. */
+export function mountRoutes(app: Express, routes: readonly Route[], verifier: TokenVerifier | undefined): void {
+  mountRows(app, routes, (route) => [(request, response) => answer(route, request, response, verifier)]);
 }
 
 export interface Readiness {

@@ -23,8 +23,9 @@ function serverUrl(name: string): URL {
 
 const uniqueName = () => `test_${randomBytes(6).toString('hex')}`;
 
-/** A logger that says only what went wrong badly. */
+/** A logger that says nothing, unless TEST_LOG_LEVEL asks it to. */
 export const quietLogger = createLogger({ service: 'test', level: process.env.TEST_LOG_LEVEL ?? 'error' });
+quietLogger.silent = process.env.TEST_LOG_LEVEL === undefined;
 
 /**
  * Resolves with the first value that is neither undefined nor false; looks again every 20 ms. An assertion that throws counts as "not yet".
