@@ -1,0 +1,13 @@
+// What the handlers are given.
+import type { Db } from '@glasshouse/shared/postgres';
+import type { AccessTokens } from './security/access-tokens.ts';
+import type { Passwords } from './security/passwords.ts';
+import type { SigningKeys } from './security/signing-keys.ts';
+
+export interface Deps {
+  db: Db;
+  passwords: Passwords;
+  signingKeys: SigningKeys;
+  accessTokens: AccessTokens;
+  refreshTokenTtlS: number;
+}

@@ -1,0 +1,15 @@
+// What can go wrong by the rules of the business.
+import { AppError } from '@glasshouse/shared/errors';
+
+export const emailInUse = () => new AppError('conflict', 'user.email-in-use', 'This e-mail address is in use.');
+export const userNotFound = () => new AppError('not-found', 'user.not-found', 'There is no such user.');
+/** The same for an unknown e-mail address and a wrong password: nobody is told who has an account. */
+export const wrongCredentials = () =>
+  new AppError('unauthenticated', 'credentials.wrong', 'The e-mail address or the password is wrong.');
+/** The same for a token that is unknown, spent, expired or revoked. */
+export const refreshTokenRefused = () =>
+  new AppError('unauthenticated', 'refresh-token.invalid', 'The refresh token is not valid: log in again.');
+export const tooManyLogins = () =>
+  new AppError('unavailable', 'passwords.busy', 'Too many people are logging in right now.', { retryAfterS: 1 });
+export const noSigningKey = () =>
+  new AppError('unavailable', 'signing-keys.missing', 'There is no signing key yet.', { retryAfterS: 1 });

@@ -1,0 +1,92 @@
+// The URL table.
+import { type Answer, created, noContent, ok, type Route, route } from '@glasshouse/shared/http';
+import type { Deps } from '../deps.ts';
+import type { TokenPair } from '../domain/refresh-token.ts';
+import { getUser } from '../handlers/get-user.ts';
+import { logIn } from '../handlers/log-in.ts';
+import { logOut } from '../handlers/log-out.ts';
+import { refreshTokens } from '../handlers/refresh-tokens.ts';
+import { registerUser } from '../handlers/register-user.ts';
+import {
+  jwksSchema,
+  logInBody,
+  refreshTokenBody,
+  registerBody,
+  tokenPairSchema,
+  toTokenPairJson,
+  toUserJson,
+  userSchema,
+} from './schemas.ts';
+
+/** Short, so that a new key is soon seen through any cache. */
+const JWKS_MAX_AGE_S = 60;
+
+/** No cache may keep tokens (RFC 6749, section 5.1). */
+const tokens = (pair: TokenPair, expiresIn: number): Answer => ({
+  ...ok(toTokenPairJson(pair, expiresIn)),
+  headers: { 'Cache-Control': 'no-store' },
+});
+
+export const routes = (deps: Deps): Route[] => [
+  route({
+    method: 'post',
+    path: '/v1/auth/register',
+    access: 'anyone',
+    summary: 'Register',
+    body: registerBody,
+    answers: { 201: userSchema },
+    async handle({ body }) {
+      const user = await registerUser({ ...body, roles: ['customer'] }, deps);
+      return created(toUserJson(user), `/api/v1/users/${user.id}`);
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/auth/login',
+    access: 'anyone',
+    summary: 'Log in',
+    body: logInBody,
+    answers: { 200: tokenPairSchema },
+    handle: async ({ body }) => tokens(await logIn(body, deps), deps.accessTokens.ttlS),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/auth/refresh',
+    access: 'anyone',
+    summary: 'Get a new pair of tokens for a refresh token, which is spent by it',
+    body: refreshTokenBody,
+    answers: { 200: tokenPairSchema },
+    handle: async ({ body }) => tokens(await refreshTokens(body, deps), deps.accessTokens.ttlS),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/auth/logout',
+    access: 'anyone',
+    summary: 'Log out: the refresh token and all that came before and after it are void',
+    body: refreshTokenBody,
+    answers: { 204: null },
+    async handle({ body }) {
+      await logOut(body, deps);
+      return noContent();
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/users/me',
+    access: 'user',
+    summary: 'Get your own profile',
+    answers: { 200: userSchema },
+    handle: async ({ user: { userId } }) => ok(toUserJson(await getUser({ userId }, deps))),
+  }),
+  route({
+    method: 'get',
+    path: '/.well-known/jwks.json',
+    access: 'anyone',
+    summary: 'The public keys that access tokens are checked with',
+    answers: { 200: jwksSchema },
+    handle: async () => ({
+      ...ok(await deps.signingKeys.publicKeys(deps.db)),
+      headers: { 'Cache-Control': `public, max-age=${JWKS_MAX_AGE_S}` },
+    }),
+  }),
+];

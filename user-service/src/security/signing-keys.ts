@@ -1,0 +1,138 @@
+// The key pairs that sign access tokens: in the database, so that all copies of the service share them, the private halves encrypted.
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createPrivateKey,
+  generateKeyPair,
+  type KeyObject,
+  randomBytes,
+  type webcrypto,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+import type { Jwks } from '@glasshouse/shared/auth';
+import { ConfigError } from '@glasshouse/shared/config';
+import { classifyFailure } from '@glasshouse/shared/errors';
+import type { Logger } from '@glasshouse/shared/logger';
+import { type Database, type Db, inTransaction, type Queryable } from '@glasshouse/shared/postgres';
+import type { Part } from '@glasshouse/shared/process';
+import {
+  findSigningKey,
+  insertSigningKey,
+  listPublicKeys,
+  lockSigningKeys,
+  type StoredKey,
+} from '../data/signing-key-repository.ts';
+import { noSigningKey } from '../domain/errors.ts';
+
+const MODULUS_BITS = 2048;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+/** How far the clocks of those who check tokens may be behind. */
+const CLOCK_SKEW_S = 60;
+
+export interface SigningKey {
+  kid: string;
+  privateKey: KeyObject;
+}
+
+export interface SigningKeys extends Part {
+  /**
+   * The key that signs now: the newest that is not retired, made where there is none.
+   * @throws ConfigError where KEY_ENCRYPTION_KEY is not the one that it was encrypted with
+   */
+  current(db: Db): Promise<SigningKey>;
+  /**
+   * The public halves of all keys whose tokens may still be in use (RFC 7517).
+   * @throws AppError `unavailable` where there is none yet: an empty set would be remembered
+   */
+  publicKeys(db: Queryable): Promise<Jwks>;
+}
+
+const generate = promisify(generateKeyPair);
+
+/** RFC 7638: the members in this order, without spaces. */
+function thumbprint({ e, kty, n }: webcrypto.JsonWebKey): string {
+  return createHash('sha256').update(JSON.stringify({ e, kty, n })).digest('base64url');
+}
+
+/** Bound to its key id, so that no row passes for another. */
+function encrypt(plain: Buffer, kid: string, encryptionKey: Buffer): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', encryptionKey, nonce).setAAD(Buffer.from(kid));
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), ciphertext]);
+}
+
+function decrypt({ kid, privateKey }: StoredKey, encryptionKey: Buffer): Buffer {
+  const nonce = privateKey.subarray(0, NONCE_BYTES);
+  const tag = privateKey.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES);
+  const decipher = createDecipheriv('aes-256-gcm', encryptionKey, nonce, { authTagLength: TAG_BYTES })
+    .setAAD(Buffer.from(kid))
+    .setAuthTag(tag);
+  try {
+    return Buffer.concat([decipher.update(privateKey.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
+  } catch {
+    throw new ConfigError(
+      'KEY_ENCRYPTION_KEY does not decrypt the signing key in the database: set the one that it was encrypted with.',
+    );
+  }
+}
+
+/**
+ * @param encryptionKey 32 bytes
+ * @param accessTokenTtlS how long a retired key must still be published, in seconds
+ */
+export function createSigningKeys(options: {
+  database: Database;
+  encryptionKey: Buffer;
+  accessTokenTtlS: number;
+  logger: Logger;
+}): SigningKeys {
+  const { database, encryptionKey, accessTokenTtlS, logger } = options;
+  let decrypted: SigningKey | undefined;
+
+  const create = (db: Db): Promise<StoredKey> =>
+    inTransaction(db, async (tx) => {
+      await lockSigningKeys(tx);
+      const found = await findSigningKey(tx);
+      if (found !== undefined) return found;
+      const { publicKey, privateKey } = await generate('rsa', { modulusLength: MODULUS_BITS });
+      const jwk = publicKey.export({ format: 'jwk' });
+      const kid = thumbprint(jwk);
+      const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+      const stored: StoredKey = { kid, privateKey: encrypt(pkcs8, kid, encryptionKey) };
+      await insertSigningKey(tx, stored, { ...jwk, kid, use: 'sig', alg: 'RS256' });
+      logger.info('a signing key was made', { kid });
+      return stored;
+    });
+
+  const current = async (db: Db): Promise<SigningKey> => {
+    const stored = (await findSigningKey(db)) ?? (await create(db));
+    if (decrypted?.kid !== stored.kid) {
+      const key = createPrivateKey({ key: decrypt(stored, encryptionKey), format: 'der', type: 'pkcs8' });
+      decrypted = { kid: stored.kid, privateKey: key };
+    }
+    return decrypted;
+  };
+
+  return {
+    name: 'signing keys',
+    current,
+    async publicKeys(db) {
+      const keys = await listPublicKeys(db, accessTokenTtlS + CLOCK_SKEW_S);
+      if (keys.length === 0) throw noSigningKey();
+      return { keys };
+    },
+    async start() {
+      try {
+        await current(database);
+      } catch (error) {
+        // The database may come up later: the verifier asks until it does, and `/ready` waits for that.
+        if (classifyFailure(error) === 'fault') throw error;
+        logger.warn("the signing key can't be had yet", { error });
+      }
+    },
+    async stop() {},
+  };
+}
