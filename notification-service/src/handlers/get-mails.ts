@@ -1,0 +1,21 @@
+// Reading what was written to customers: they see their own mails, and admins all; for anyone else they do not exist.
+import { type Identity, isAdmin } from '@glasshouse/shared/auth';
+import { AppError } from '@glasshouse/shared/errors';
+import { type Page, readCursor, toPage } from '@glasshouse/shared/http';
+import { z } from 'zod';
+import { listMails } from '../data/mail-repository.ts';
+import type { Deps } from '../deps.ts';
+import type { Mail } from '../domain/mail.ts';
+
+/** Newest first. */
+export async function getMails(
+  query: { user: Identity; orderId?: string | undefined; cursor?: string | undefined; limit: number },
+  { db }: Pick<Deps, 'db'>,
+): Promise<Page<Mail>> {
+  const { user, orderId, cursor, limit } = query;
+  const before = cursor === undefined ? undefined : readCursor(cursor, z.uuid());
+  if (cursor !== undefined && before === undefined)
+    throw new AppError('malformed', 'query.invalid', 'The cursor is not one of ours.');
+  const mails = await listMails(db, { userId: isAdmin(user) ? undefined : user.userId, orderId, before, limit });
+  return toPage(mails, limit, (mail) => mail.id);
+}
