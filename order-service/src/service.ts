@@ -22,7 +22,7 @@ const SERVICE = 'order-service';
 
 export function createOrderService(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,

@@ -36,7 +36,10 @@ export function createBroker(options: { url: string; service: ServiceName; logge
   target.searchParams.set('heartbeat', '5');
 
   const setup = async (connection: ChannelModel) => {
+    // Without a listener an error of a channel or of the connection would end the process; what follows it is the reconnect.
+    connection.on('error', (error) => logger.warn('broker connection error', { error }));
     const channel: Channel = await connection.createChannel();
+    channel.on('error', () => {});
     await assertTopology(channel, topologyOf(service));
     await channel.close();
     for (const run of setups) await run(connection);

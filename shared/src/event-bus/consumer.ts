@@ -8,7 +8,7 @@ import { classifyFailure } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { backoffMs } from '../resilience/index.ts';
-import { runWithCause } from '../telemetry/context.ts';
+import { durationHistogram, runWithCause } from '../telemetry/index.ts';
 import type { Broker } from './broker.ts';
 import type { Publisher } from './publisher.ts';
 import type { Subscription } from './subscriptions.ts';
@@ -35,6 +35,8 @@ export interface Consumer extends Part {
 const ATTEMPTS_HEADER = 'x-attempts';
 const REASON_HEADER = 'x-reason';
 const FAILED_AT_HEADER = 'x-failed-at';
+
+const recordProcess = durationHistogram('messaging.process.duration', 'Duration of handling a message.');
 
 /** A message that no attempt can help: not an event, of an unknown type, or not as its contract says. */
 class Unreadable extends Error {
@@ -147,11 +149,17 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
         await subscription.handle({ ...event, data: checked.data }, { ...deps, db: tx } as unknown as Deps);
         return true;
       });
+      const seconds = (performance.now() - startedAt) / 1000;
+      recordProcess(seconds, {
+        'messaging.destination.name': queue,
+        'messaging.operation.name': 'process',
+        'event.type': event.type,
+      });
       logger.info(isNew ? 'handled' : 'handled before', {
         eventType: event.type,
         eventId: event.id,
         subject: event.subject,
-        durationMs: Math.round(performance.now() - startedAt),
+        durationMs: Math.round(seconds * 1000),
       });
     });
   };

@@ -6,7 +6,7 @@ import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
 import { AppError, type FieldProblem } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
-import { currentCause, runWithCause, traceIdOf } from '../telemetry/index.ts';
+import { currentCause, durationHistogram, runWithCause, traceIdOf } from '../telemetry/index.ts';
 import { HttpError, problemHandler, sendProblem } from './problem.ts';
 import type { Access, Route } from './route.ts';
 
@@ -14,6 +14,8 @@ export const MAX_BODY_BYTES = 100_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const idempotencyKeyPattern = /^[\x20-\x7e]{1,255}$/;
+
+const recordRequest = durationHistogram('http.server.request.duration', 'Duration of HTTP server requests.');
 
 /** Gives each request its trace and its request id (taken or made, and returned), and logs one line when it is answered. */
 export function requestContext(logger: Logger) {
@@ -26,12 +28,18 @@ export function requestContext(logger: Logger) {
       runWithCause({ correlationId: requestId }, () => {
         response.set('x-request-id', requestId);
         response.on('close', () => {
+          const seconds = (performance.now() - startedAt) / 1000;
+          recordRequest(seconds, {
+            'http.request.method': request.method,
+            'http.response.status_code': response.statusCode,
+            'http.route': request.route?.path ?? 'unmatched',
+          });
           if (request.path === '/health' || request.path === '/ready') return;
           logger.info('request', {
             method: request.method,
             path: request.originalUrl.split('?')[0],
             status: response.statusCode,
-            durationMs: Math.round(performance.now() - startedAt),
+            durationMs: Math.round(seconds * 1000),
             ...(response.writableFinished ? {} : { aborted: true }),
           });
         });

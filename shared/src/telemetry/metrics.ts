@@ -1,16 +1,36 @@
 // Metrics through OpenTelemetry's API, served in Prometheus' form on a port of their own, never through the gateway.
-import { metrics } from '@opentelemetry/api';
+import { type Attributes, type Histogram, metrics } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import type { Part } from '../process/index.ts';
 
-export const meter = () => metrics.getMeter('glasshouse');
+/**
+ * A histogram of durations in seconds, by OpenTelemetry's semantic conventions. Made at its first use, for the provider is set up later than modules load.
+ */
+export function durationHistogram(
+  name: string,
+  description: string,
+): (seconds: number, attributes: Attributes) => void {
+  let histogram: Histogram | undefined;
+  return (seconds, attributes) => {
+    histogram ??= metrics.getMeter('glasshouse').createHistogram(name, {
+      unit: 's',
+      description,
+      advice: { explicitBucketBoundaries: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] },
+    });
+    histogram.record(seconds, attributes);
+  };
+}
 
 /** Serves `GET /metrics`. Create it before anything that makes instruments. */
-export function createMetricsServer(options: { port: number | undefined; host: string }): Part {
+export function createMetricsServer(options: { service: string; port: number | undefined; host: string }): Part {
   if (options.port === undefined) return { name: 'metrics', async start() {}, async stop() {} };
   const exporter = new PrometheusExporter({ port: options.port, host: options.host, preventServerStart: true });
-  const provider = new MeterProvider({ readers: [exporter] });
+  const provider = new MeterProvider({
+    readers: [exporter],
+    resource: resourceFromAttributes({ 'service.name': options.service }),
+  });
   metrics.setGlobalMeterProvider(provider);
   return { name: 'metrics', start: () => exporter.startServer(), stop: () => provider.shutdown() };
 }
