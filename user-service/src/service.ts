@@ -18,7 +18,7 @@ const SERVICE = 'user-service';
 
 export function createUserService(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,
