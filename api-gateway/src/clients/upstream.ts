@@ -1,0 +1,125 @@
+// A service as the gateway sees it: its copies in turn, each with a circuit breaker and a limit of requests in flight.
+import { AppError } from '@glasshouse/shared/errors';
+import { HttpError } from '@glasshouse/shared/http';
+import type { Logger } from '@glasshouse/shared/logger';
+import { createBreaker } from '@glasshouse/shared/resilience';
+import type { Request, Response } from 'express';
+import { ClientGone, UpstreamError, type UpstreamProxy } from './proxy.ts';
+
+const MAX_TRIES = 2;
+const RETRY_AFTER_S = 1;
+
+export interface Upstream {
+  /**
+   * Has the request answered by one of the copies. Another copy is tried only where nothing has been sent.
+   * @throws AppError `unavailable` where no copy can be asked or the connection broke, HttpError 504 on a time-out, 413 on too large a body
+   */
+  forward(request: Request, response: Response): Promise<void>;
+  /** The state of each copy's circuit. */
+  state(): string;
+  close(): void;
+}
+
+interface Instance {
+  /** Whether its circuit lets a request through and it has room for one. */
+  isFree(): boolean;
+  send(request: Request, response: Response): Promise<void>;
+  state(): 'closed' | 'half-open' | 'open';
+  close(): void;
+}
+
+interface Options {
+  name: string;
+  proxy: UpstreamProxy;
+  maxInFlight: number;
+  breakerResetMs: number;
+  logger: Logger;
+}
+
+function createInstance(url: string, { name, proxy, maxInFlight, breakerResetMs, logger }: Options): Instance {
+  const target = new URL(url);
+  let inFlight = 0;
+  const breaker = createBreaker(
+    `${name} ${url}`,
+    (request: Request, response: Response) =>
+      proxy.exchange(request, response, target).catch((error) => {
+        // The one request that a half-open circuit lets through proves nothing where the client spoiled it; opossum would close the circuit.
+        if (!(error instanceof UpstreamError) && breaker.halfOpen) breaker.open();
+        throw error;
+      }),
+    { resetMs: breakerResetMs, countsAsFailure: (error) => error instanceof UpstreamError },
+  );
+  breaker.on('open', () => logger.warn('a circuit opened', { upstream: name, url }));
+  breaker.on('close', () => logger.info('a circuit closed', { upstream: name, url }));
+
+  return {
+    isFree: () => (breaker.closed || breaker.pendingClose) && inFlight < maxInFlight,
+    async send(request, response) {
+      let isCounted = true;
+      inFlight += 1;
+      const release = () => {
+        if (isCounted) inFlight -= 1;
+        isCounted = false;
+      };
+      response.once('close', release);
+      await breaker.fire(request, response).catch((error) => {
+        if (!(error instanceof UpstreamError && error.stage === 'answered')) release();
+        throw error;
+      });
+    },
+    state: () => (breaker.closed ? 'closed' : breaker.halfOpen ? 'half-open' : 'open'),
+    close: () => breaker.shutdown(),
+  };
+}
+
+/** No byte may reach two copies: only where no connection stood, and where the call isn't safe, only where it was refused outright. */
+function mayGoElsewhere(error: unknown, request: Request): boolean {
+  if (!(error instanceof UpstreamError) || error.stage !== 'connecting') return false;
+  return request.method === 'GET' || request.method === 'HEAD' || error.code === 'ECONNREFUSED';
+}
+
+/** @param urls base URLs, one for each copy */
+export function createUpstream(options: Options & { urls: readonly string[] }): Upstream {
+  const { name, urls } = options;
+  const instances = urls.map((url) => createInstance(url, options));
+  let turn = 0;
+
+  const nextFree = (except: Instance | undefined): Instance | undefined => {
+    for (let seen = 0; seen < instances.length; seen += 1) {
+      const instance = instances[turn++ % instances.length];
+      if (instance !== except && instance?.isFree()) return instance;
+    }
+    return undefined;
+  };
+  const unavailable = (cause?: unknown) =>
+    new AppError('unavailable', 'upstream.unavailable', `${name} can't be reached right now.`, {
+      cause,
+      retryAfterS: RETRY_AFTER_S,
+    });
+
+  return {
+    async forward(request, response) {
+      let failure: unknown;
+      let last: Instance | undefined;
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        last = nextFree(last);
+        if (last === undefined) break;
+        try {
+          return await last.send(request, response);
+        } catch (error) {
+          failure = error;
+          if (!mayGoElsewhere(error, request)) break;
+        }
+      }
+      if (failure instanceof ClientGone || failure instanceof HttpError) throw failure;
+      if (failure instanceof UpstreamError && failure.stage === 'answered') return;
+      if (failure instanceof UpstreamError && failure.stage === 'waiting' && failure.code === 'ETIMEDOUT')
+        throw new HttpError(504, 'upstream.timeout', `${name} did not answer in time.`);
+      throw unavailable(failure);
+    },
+    state: () => instances.map((instance) => instance.state()).join(', '),
+    close() {
+      for (const instance of instances) instance.close();
+    },
+  };
+}

@@ -1,0 +1,42 @@
+// What a service gets to see of a request's headers: nothing that claims who the caller is or where it came from, unless the gateway says so.
+import { currentCause } from '@glasshouse/shared/telemetry';
+import type { Request } from 'express';
+
+/**
+ * Meant for one connection only (RFC 9110, section 7.6.1). Transfer-Encoding is not among them: it frames the body that is passed on,
+ * and Node writes it anew. Expect is answered here.
+ */
+export const hopByHopHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'expect',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+]);
+
+/** Names that proxies and frameworks are known to trust, with either kind of dash. */
+const claims =
+  /^(forwarded|remote[-_]user|via|x[-_](auth|authenticated|client|correlation|forwarded|identity|original|real|remote|rewrite|roles?|user)([-_].*)?)$/;
+
+/** Headers that a client names in Connection are for this hop only; what frames or signs the request is not for it to name. */
+const kept = new Set(['authorization', 'content-length', 'content-type', 'host', 'transfer-encoding']);
+
+/** Rewrites the request's headers in place; do it once, before the request is passed on. */
+export function rewriteHeaders(request: Request): void {
+  const { headers } = request;
+  // Read before the headers that they may come from are dropped.
+  const { ip = '', protocol, host } = request;
+  const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
+  for (const name of named) if (!kept.has(name)) delete headers[name];
+  for (const name of Object.keys(headers)) if (hopByHopHeaders.has(name) || claims.test(name)) delete headers[name];
+  const { correlationId, traceparent } = currentCause();
+  headers['x-request-id'] = correlationId;
+  headers.traceparent = traceparent;
+  headers['x-forwarded-for'] = ip;
+  headers['x-forwarded-proto'] = protocol;
+  headers['x-forwarded-host'] = host;
+}

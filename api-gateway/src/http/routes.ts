@@ -1,0 +1,53 @@
+// The URL table: every path that the outside may call, who may call it, and which service answers. What is not here does not exist.
+import type { Access, Route } from '@glasshouse/shared/http';
+
+export const upstreamNames = [
+  'user-service',
+  'product-service',
+  'order-service',
+  'payment-service',
+  'notification-service',
+] as const;
+export type UpstreamName = (typeof upstreamNames)[number];
+
+export interface GatewayRoute extends Pick<Route, 'method' | 'path'> {
+  access: Access;
+  upstream: UpstreamName;
+  /** Which limit counts: `auth` where a password or a refresh token could be guessed. */
+  rate: 'general' | 'auth';
+}
+
+const row = (
+  method: GatewayRoute['method'],
+  path: string,
+  access: Access,
+  upstream: UpstreamName,
+  rate: GatewayRoute['rate'] = 'general',
+): GatewayRoute => ({ method, path, access, upstream, rate });
+
+export const routes: readonly GatewayRoute[] = [
+  row('get', '/.well-known/jwks.json', 'anyone', 'user-service'),
+  row('post', '/api/v1/auth/register', 'anyone', 'user-service', 'auth'),
+  row('post', '/api/v1/auth/login', 'anyone', 'user-service', 'auth'),
+  row('post', '/api/v1/auth/refresh', 'anyone', 'user-service', 'auth'),
+  row('post', '/api/v1/auth/logout', 'anyone', 'user-service'),
+  row('get', '/api/v1/users/me', 'user', 'user-service'),
+
+  row('get', '/api/v1/products', 'anyone', 'product-service'),
+  row('post', '/api/v1/products', 'admin', 'product-service'),
+  row('get', '/api/v1/products/:id', 'anyone', 'product-service'),
+  row('patch', '/api/v1/products/:id', 'admin', 'product-service'),
+  row('delete', '/api/v1/products/:id', 'admin', 'product-service'),
+  row('post', '/api/v1/products/:id/stock', 'admin', 'product-service'),
+  row('get', '/api/v1/categories', 'anyone', 'product-service'),
+
+  row('get', '/api/v1/orders', 'user', 'order-service'),
+  row('post', '/api/v1/orders', 'user', 'order-service'),
+  row('get', '/api/v1/orders/:id', 'user', 'order-service'),
+  row('get', '/api/v1/orders/:id/timeline', 'user', 'order-service'),
+
+  row('get', '/api/v1/payments', 'user', 'payment-service'),
+  row('get', '/api/v1/payments/:id', 'user', 'payment-service'),
+
+  row('get', '/api/v1/notifications', 'user', 'notification-service'),
+];
