@@ -217,7 +217,10 @@ export async function createTcpProxy(target: string): Promise<TcpProxy> {
     for (const socket of sockets) socket.destroy();
   };
   const server = createTcpServer((incoming) => {
-    if (isCut) return incoming.destroy();
+    if (isCut) {
+      incoming.destroy();
+      return;
+    }
     const outgoing = openSocket({ host, port, noDelay: true });
     incoming.setNoDelay(true);
     for (const [from, to] of [
