@@ -39,6 +39,9 @@ export function createBreaker<A extends unknown[], R>(
     resetTimeout: options.resetMs ?? 1_000,
     errorThresholdPercentage: 50,
     volumeThreshold: 5,
+    // Nobody reads them, and they are sorted once a second.
+    rollingPercentilesEnabled: false,
+    enableSnapshots: false,
     ...(countsAsFailure && { errorFilter: (error: unknown) => !countsAsFailure(error) }),
   });
   return breaker;
