@@ -13,15 +13,18 @@ export interface TimelineEntry {
 /** By arrival, but never an entry before the one that caused it (where that one is there at all). */
 export function inCausalOrder(byArrival: readonly TimelineEntry[]): TimelineEntry[] {
   const byId = new Map(byArrival.map((entry) => [entry.id, entry]));
-  const placed = new Set<TimelineEntry>();
+  const seen = new Set<TimelineEntry>();
+  const ordered: TimelineEntry[] = [];
   const place = (entry: TimelineEntry) => {
-    if (placed.has(entry)) return;
+    if (seen.has(entry)) return;
+    // Marked before its cause is looked at: two entries that name each other must not go round for ever.
+    seen.add(entry);
     const cause = entry.causationId === undefined ? undefined : byId.get(entry.causationId);
-    if (cause !== undefined && cause !== entry) place(cause);
-    placed.add(entry);
+    if (cause !== undefined) place(cause);
+    ordered.push(entry);
   };
   byArrival.forEach(place);
-  return [...placed];
+  return ordered;
 }
 
 /** One sentence for each type of event. */
