@@ -32,7 +32,6 @@ export function createConsumerDatabase(database: Database): ConsumerDatabase<Tra
 /** Creates what the chassis itself needs: call it from the service's migration. */
 export async function createChassisCollections(database: Database): Promise<void> {
   for (const name of ['outbox', 'inbox', 'idempotency_keys', 'write_probe']) await ensureCollection(database, name);
-  await database.collection('outbox').createIndex({ claimedUntil: 1 });
   await database.collection('inbox').createIndex({ handledAt: 1 }, { expireAfterSeconds: INBOX_TTL_S });
 }
 
