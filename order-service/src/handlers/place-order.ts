@@ -62,16 +62,17 @@ async function priceItems(wanted: readonly ItemQuantity[], { db, products }: Dep
     db,
     wanted.map((item) => item.productId),
   );
-  return Promise.all(
-    wanted.map(async ({ productId, quantity }) => {
-      let product = known.get(productId);
-      if (product === undefined) {
-        product = await products.getProduct(productId);
-        if (product !== undefined) await upsertPrice(db, product);
-      }
-      if (product === undefined || product.deleted || product.name === undefined || product.price === undefined)
-        throw unknownProduct(productId);
-      return { productId, name: product.name, quantity, unitPrice: product.price };
-    }),
-  );
+  const items: OrderItem[] = [];
+  // One after the other: an order with a hundred products that we have not heard of must not take product-service's whole bulkhead.
+  for (const { productId, quantity } of wanted) {
+    let product = known.get(productId);
+    if (product === undefined) {
+      product = await products.getProduct(productId);
+      if (product !== undefined) await upsertPrice(db, product);
+    }
+    if (product === undefined || product.deleted || product.name === undefined || product.price === undefined)
+      throw unknownProduct(productId);
+    items.push({ productId, name: product.name, quantity, unitPrice: product.price });
+  }
+  return items;
 }
