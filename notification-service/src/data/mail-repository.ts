@@ -108,7 +108,7 @@ export async function claimDueMail(database: Database, leaseToken: string): Prom
   const found = await database.collection<MailDocument>(COLLECTION).findOneAndUpdate(
     {
       status: 'due',
-      $expr: { $and: [{ $lte: ['$nextAttemptAt', '$$NOW'] }, { $lt: ['$leaseUntil', '$$NOW'] }] },
+      $expr: { $and: [{ $lte: ['$nextAttemptAt', '$$now'] }, { $lt: ['$leaseUntil', '$$now'] }] },
     },
     [
       {
@@ -118,7 +118,8 @@ export async function claimDueMail(database: Database, leaseToken: string): Prom
         },
       },
     ],
-    { sort: { nextAttemptAt: 1 }, returnDocument: 'before' },
+    // By `let`: not every server that speaks for MongoDB takes $$NOW in a filter that an index serves.
+    { let: { now: '$$NOW' }, sort: { nextAttemptAt: 1 }, returnDocument: 'before' },
   );
   if (found === null) return undefined;
   const { cause, attempts } = found;
