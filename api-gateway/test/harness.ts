@@ -1,8 +1,17 @@
 // What the gateway's tests stand on: small services that do as they are told, and a gateway in front of them.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import assert from 'node:assert/strict';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+  request as startRequest,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createClient, createTestKeys, type TestKeys } from '@glasshouse/shared/testing';
+import { createClient, createTestKeys, type Reply, type TestKeys, waitFor } from '@glasshouse/shared/testing';
 import { loadConfig } from '../src/config.ts';
+import { type UpstreamName, upstreamNames } from '../src/http/routes.ts';
 import { createApiGateway } from '../src/service.ts';
 
 export interface SeenRequest {
@@ -27,8 +36,10 @@ type Behaviour = (seen: SeenRequest, response: ServerResponse, request: Incoming
 
 /** Answers with what it saw. */
 export const echo: Behaviour = (seen, response) => {
+  const body = JSON.stringify(seen);
   response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(seen));
+  response.setHeader('content-length', Buffer.byteLength(body));
+  response.end(body);
 };
 
 export const answer =
@@ -46,7 +57,8 @@ export const breakOff: Behaviour = (_seen, _response, request) => {
   request.socket.destroy();
 };
 
-export async function startUpstream(behaviour: Behaviour = echo): Promise<TestUpstream> {
+/** @param jwks what it serves as its public keys, if it has any */
+export async function startUpstream(behaviour: Behaviour = echo, jwks?: unknown): Promise<TestUpstream> {
   let behave = behaviour;
   const seen: SeenRequest[] = [];
   const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
@@ -57,7 +69,10 @@ export async function startUpstream(behaviour: Behaviour = echo): Promise<TestUp
     request.on('data', (chunk) => {
       arrived.body += chunk;
     });
-    request.on('end', () => behave(arrived, response, request));
+    request.on('end', () => {
+      if (jwks !== undefined && url === '/.well-known/jwks.json') answer(200, jwks)(arrived, response, request);
+      else behave(arrived, response, request);
+    });
   });
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   await listen(0);
@@ -108,4 +123,66 @@ export async function startGateway(settings: Record<string, string>): Promise<Te
   return { url, port: http.port(), call: createClient(url), stop: () => service.stop() };
 }
 
-export { createTestKeys, type TestKeys };
+export interface TestPlatform {
+  keys: TestKeys;
+  upstreams: Record<UpstreamName, TestUpstream>;
+  gateway: TestGateway;
+  stop(): Promise<void>;
+}
+
+/** A gateway before one echoing copy of each service; user-service has the keys. */
+export async function startPlatform(settings: Record<string, string> = {}): Promise<TestPlatform> {
+  const keys = await createTestKeys();
+  const jwks: unknown = await (await fetch(`${keys.url}/.well-known/jwks.json`)).json();
+  const started = await Promise.all(
+    upstreamNames.map(async (name) => [name, await startUpstream(echo, jwks)] as const),
+  );
+  const urls = started.map(([name, { url }]) => [`${name.toUpperCase().replace('-', '_')}_URL`, url] as const);
+  const gateway = await startGateway({ ...Object.fromEntries(urls), ...settings });
+  await waitFor('the gateway is ready', async () => (await gateway.call('GET', '/ready')).status === 200);
+  return {
+    keys,
+    upstreams: Object.fromEntries(started) as Record<UpstreamName, TestUpstream>,
+    gateway,
+    async stop() {
+      await gateway.stop();
+      await Promise.all(started.map(([, upstream]) => upstream.stop()));
+      await keys.stop();
+    },
+  };
+}
+
+/** A request with exactly these headers and this target, on a connection of its own. */
+export function rawCall(
+  port: number,
+  method: string,
+  path: string,
+  headers: OutgoingHttpHeaders = {},
+  body: string | Buffer = '',
+): Promise<{ status: number; headers: IncomingHttpHeaders; rawHeaders: string[]; body: string }> {
+  return new Promise((resolve, reject) => {
+    const request = startRequest({ host: '127.0.0.1', port, method, path, headers, agent: false }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        rawHeaders: response.rawHeaders,
+        body: text,
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/** The form of every error (RFC 9457). */
+export function assertProblem(reply: Reply, status: number, code: string, path: string): void {
+  assert.equal(reply.status, status, JSON.stringify(reply.body));
+  assert.match(reply.headers.get('content-type') ?? '', /^application\/problem\+json/);
+  const { type, title, traceId, detail, instance } = reply.body;
+  assert.deepEqual({ status: reply.body.status, code: reply.body.code, instance }, { status, code, instance: path });
+  for (const text of [type, title, detail]) assert.equal(typeof text, 'string');
+  assert.match(traceId, /^[0-9a-f]{32}$/);
+  if (status === 503) assert.match(reply.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+}

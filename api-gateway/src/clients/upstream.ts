@@ -3,11 +3,13 @@ import { AppError } from '@glasshouse/shared/errors';
 import { HttpError } from '@glasshouse/shared/http';
 import type { Logger } from '@glasshouse/shared/logger';
 import { createBreaker } from '@glasshouse/shared/resilience';
+import { durationHistogram } from '@glasshouse/shared/telemetry';
 import type { Request, Response } from 'express';
 import { ClientGone, UpstreamError, type UpstreamProxy } from './proxy.ts';
 
 const MAX_TRIES = 2;
 const RETRY_AFTER_S = 1;
+const recordExchange = durationHistogram('http.client.request.duration', 'Duration of HTTP client requests.');
 
 export interface Upstream {
   /**
@@ -38,7 +40,7 @@ interface Options {
 
 function createInstance(url: string, { name, proxy, maxInFlight, breakerResetMs, logger }: Options): Instance {
   const target = new URL(url);
-  let inFlight = 0;
+  const inFlight = new Set<Response>();
   const breaker = createBreaker(
     `${name} ${url}`,
     (request: Request, response: Response) =>
@@ -53,19 +55,30 @@ function createInstance(url: string, { name, proxy, maxInFlight, breakerResetMs,
   breaker.on('close', () => logger.info('a circuit closed', { upstream: name, url }));
 
   return {
-    isFree: () => (breaker.closed || breaker.pendingClose) && inFlight < maxInFlight,
+    isFree: () => (breaker.closed || breaker.pendingClose) && inFlight.size < maxInFlight,
     async send(request, response) {
-      let isCounted = true;
-      inFlight += 1;
-      const release = () => {
-        if (isCounted) inFlight -= 1;
-        isCounted = false;
-      };
-      response.once('close', release);
-      await breaker.fire(request, response).catch((error) => {
-        if (!(error instanceof UpstreamError && error.stage === 'answered')) release();
+      const startedAt = performance.now();
+      const record = (outcome: Record<string, string | number>) =>
+        recordExchange((performance.now() - startedAt) / 1000, {
+          'http.request.method': request.method,
+          'server.address': target.host,
+          ...outcome,
+        });
+      inFlight.add(response);
+      response.once('close', () => inFlight.delete(response));
+      try {
+        await breaker.fire(request, response);
+        record({ 'http.response.status_code': response.statusCode });
+      } catch (error) {
+        const isAnswered = error instanceof UpstreamError && error.stage === 'answered';
+        if (!isAnswered) inFlight.delete(response);
+        record(
+          isAnswered
+            ? { 'http.response.status_code': response.statusCode }
+            : { 'error.type': (error as NodeJS.ErrnoException).code ?? (error as Error).name },
+        );
         throw error;
-      });
+      }
     },
     state: () => (breaker.closed ? 'closed' : breaker.halfOpen ? 'half-open' : 'open'),
     close: () => breaker.shutdown(),
@@ -102,6 +115,7 @@ export function createUpstream(options: Options & { urls: readonly string[] }): 
       let failure: unknown;
       let last: Instance | undefined;
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        if (response.destroyed) throw new ClientGone('the client went away');
         last = nextFree(last);
         if (last === undefined) break;
         try {
@@ -111,9 +125,10 @@ export function createUpstream(options: Options & { urls: readonly string[] }): 
           if (!mayGoElsewhere(error, request)) break;
         }
       }
-      if (failure instanceof ClientGone || failure instanceof HttpError) throw failure;
-      if (failure instanceof UpstreamError && failure.stage === 'answered') return;
-      if (failure instanceof UpstreamError && failure.stage === 'waiting' && failure.code === 'ETIMEDOUT')
+      if (failure === undefined) throw unavailable();
+      if (!(failure instanceof UpstreamError)) throw failure;
+      if (failure.stage === 'answered') return;
+      if (failure.stage === 'waiting' && failure.code === 'ETIMEDOUT')
         throw new HttpError(504, 'upstream.timeout', `${name} did not answer in time.`);
       throw unavailable(failure);
     },
