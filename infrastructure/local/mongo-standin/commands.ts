@@ -1,5 +1,6 @@
 // The command table: every command that is answered, but for the commit and abort of transactions.
 import { calculateObjectSize, Long, type ObjectId } from 'bson';
+import { document, optionalNumber, refuseUnsupported } from './arguments.ts';
 import type { IndexSpec } from './collection.ts';
 import { CommandError } from './errors.ts';
 import { checkPipeline, compileFilter, project, run } from './expressions.ts';
@@ -112,7 +113,7 @@ function notSupported(command: Doc): never {
 }
 
 function find(command: Doc, context: Context): Doc {
-  refuseCollation(command);
+  refuseUnsupported(command);
   const ns = context.namespace(command.find);
   const limit = optionalNumber(command, 'limit') ?? 0;
   const variables = document(command, 'let');
@@ -133,7 +134,7 @@ function find(command: Doc, context: Context): Doc {
 }
 
 function aggregate(command: Doc, context: Context): Doc {
-  refuseCollation(command);
+  refuseUnsupported(command);
   if (typeof command.aggregate !== 'string') throw new CommandError('InvalidNamespace', 'aggregate needs a collection');
   if (!isDoc(command.cursor)) throw new CommandError('FailedToParse', "The 'cursor' option is required");
   const ns = context.namespace(command.aggregate);
@@ -160,7 +161,7 @@ function splitPipeline(pipeline: Doc[]) {
 }
 
 function distinct(command: Doc, { unit, namespace }: Context): Doc {
-  refuseCollation(command);
+  refuseUnsupported(command);
   const docs = findDocs(unit.collection(namespace(command.distinct)), document(command, 'query'));
   const values = docs
     .flatMap((doc) => valuesAt(doc, String(command.key)).flat())
@@ -175,7 +176,7 @@ function distinct(command: Doc, { unit, namespace }: Context): Doc {
 const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
 
 function count(command: Doc, { unit, namespace }: Context): Doc {
-  refuseCollation(command);
+  refuseUnsupported(command);
   const collection = unit.collection(namespace(command.count));
   const query = document(command, 'query');
   const [skip, limit] = [optionalNumber(command, 'skip') ?? 0, optionalNumber(command, 'limit') ?? 0];
@@ -364,21 +365,4 @@ function dropIndexes(command: Doc, { store, namespace }: Context): Doc {
   });
   store.dropIndexes(collection, names);
   return { nIndexesWas };
-}
-
-function refuseCollation(command: Doc): void {
-  if (command.collation !== undefined)
-    throw new CommandError('CommandNotSupported', 'collation is not supported by this stand-in');
-}
-
-function document(command: Doc, field: string): Doc {
-  const value = command[field] ?? {};
-  if (!isDoc(value)) throw new CommandError('TypeMismatch', `Field '${field}' must be an object`);
-  return value;
-}
-
-function optionalNumber(command: Doc, field: string): number | undefined {
-  const value = command[field];
-  if (value === undefined || typeof value === 'number') return value;
-  throw new CommandError('TypeMismatch', `Field '${field}' must be a number`);
 }

@@ -65,7 +65,11 @@ const context = Context.init({
   query: { ...queryOperators },
 });
 
-const options = (variables: Doc): Partial<Options> => ({ context, variables, scriptEnabled: false });
+/** The values of `let` are expressions, which see no document. */
+function options(variables: Doc): Partial<Options> {
+  const plain = { context, scriptEnabled: false };
+  return { ...plain, variables: evalExpr({}, variables, plain as Options) as Doc };
+}
 
 /** Turns what mingo throws into an answer; a TypeError there comes of arguments of a wrong shape, so it is the client's. */
 function refusing<Result>(name: ErrorName, work: () => Result): Result {
@@ -100,6 +104,9 @@ function checkFilter(filter: Doc): void {
       }
     } else if (field.startsWith('$') && field !== '$comment') {
       throw new CommandError('BadValue', `unknown top level operator: ${field}`);
+    } else if (isDoc(condition)) {
+      const list = ['$in', '$nin', '$all'].find((name) => name in condition && !Array.isArray(condition[name]));
+      if (list) throw new CommandError('BadValue', `${list} needs an array`);
     }
   }
 }

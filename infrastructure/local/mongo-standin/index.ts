@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Binary, Long, ObjectId } from 'bson';
-import { docKey } from './collection.ts';
+import { type Collection, docKey } from './collection.ts';
 import { type Command, type Context, type Cursor, commands } from './commands.ts';
 import { CommandError, isTransient } from './errors.ts';
 import { type Doc, isDoc, valuesAt } from './order.ts';
 import { createSessions, type Session } from './sessions.ts';
-import { createClock, LockHeld, openStore, type Transaction } from './store.ts';
+import { createClock, LockHeld, openStore, type Store, type Transaction } from './store.ts';
 import { createFramer, decodeRequest, type Request } from './wire.ts';
 
 export type MongoStandin = {
@@ -129,18 +129,23 @@ export async function startMongoStandin({
   /** Outside a transaction: waits where a transaction holds the lock. */
   async function direct(command: Command, body: Doc, context: Omit<Context, 'unit'>, socket: Socket): Promise<Doc> {
     const deadline = typeof body.maxTimeMS === 'number' && body.maxTimeMS > 0 ? Date.now() + body.maxTimeMS : undefined;
+    return whenUnlocked(() => {
+      if (socket.destroyed) throw new Error('the client has gone');
+      return command.run(body, { ...context, unit: store.direct });
+    }, deadline);
+  }
+
+  /** Runs `work`, and again when a transaction has ended, until it meets no lock. */
+  async function whenUnlocked<Result>(work: () => Result, deadline?: number): Promise<Result> {
     for (;;) {
       try {
-        return command.run(body, { ...context, unit: store.direct });
+        return work();
       } catch (error) {
         if (!(error instanceof LockHeld)) throw error;
       }
-      const left = deadline === undefined ? undefined : deadline - Date.now();
-      if (socket.destroyed) throw new Error('the client has gone while its write was waiting');
-      if (left !== undefined && left <= 0) throw new CommandError('MaxTimeMSExpired', 'operation exceeded time limit');
-      await (left === undefined
-        ? store.lockReleased()
-        : Promise.race([store.lockReleased(), delay(left, undefined, { ref: false })]));
+      if (deadline === undefined) await store.lockReleased();
+      else if (Date.now() >= deadline) throw new CommandError('MaxTimeMSExpired', 'operation exceeded time limit');
+      else await Promise.race([store.lockReleased(), delay(deadline - Date.now(), undefined, { ref: false })]);
     }
   }
 
@@ -204,40 +209,22 @@ export async function startMongoStandin({
     for (const [id, cursor] of cursors) if (cursor.unit === unit) cursors.delete(id);
   }
 
-  function removeExpired(): void {
+  async function sweep(): Promise<void> {
     for (const [id, { usedAt }] of cursors) if (usedAt < Date.now() - cursorIdleMs) cursors.delete(id);
-    for (const collection of store.collections.values()) {
-      for (const { spec, covers } of collection.indexes) {
-        const after = spec.expireAfterSeconds;
-        const field = Object.keys(spec.key)[0];
-        if (after === undefined || field === undefined) continue;
-        const limit = Date.now() - after * 1000;
-        const isExpired = (doc: Doc) =>
-          covers(doc) &&
-          valuesAt(doc, field)
-            .flat()
-            .some((value) => value instanceof Date && value.getTime() <= limit);
-        const expired = [...collection.docs.values()].filter(isExpired);
-        for (const doc of expired) store.direct.write(collection.ns, docKey(doc), doc, undefined);
-      }
-    }
+    for (const collection of store.collections.values()) await whenUnlocked(() => removeExpired(store, collection));
   }
 
-  const sweep = setInterval(() => {
-    try {
-      removeExpired();
-    } catch (error) {
-      // Where a transaction holds the lock, the next sweep removes them.
-      if (!(error instanceof LockHeld)) throw error;
-    }
+  let sweeping = Promise.resolve();
+  const sweeps = setInterval(() => {
+    sweeping = sweeping.then(sweep).catch((error) => log(`sweep failed: ${error}`));
   }, ttlSweepSeconds * 1000);
-  sweep.unref();
+  sweeps.unref();
 
   try {
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
   } catch (error) {
-    clearInterval(sweep);
+    clearInterval(sweeps);
     await store.disk.close();
     throw error;
   }
@@ -248,15 +235,31 @@ export async function startMongoStandin({
     url: `mongodb://127.0.0.1:${bound}/?replicaSet=rs0`,
     port: bound,
     async stop() {
-      clearInterval(sweep);
+      clearInterval(sweeps);
       const closed = once(server, 'close');
       server.close();
       for (const socket of sockets) socket.destroy();
       await closed;
       sessions.abortAll();
+      await sweeping;
       await store.disk.close();
     },
   };
+}
+
+/** Removes what is older than a TTL index says; an array by its earliest date. */
+function removeExpired(store: Store, collection: Collection): void {
+  if (store.collections.get(collection.ns) !== collection) return; // dropped in the meantime
+  for (const { spec, covers } of collection.indexes) {
+    const field = Object.keys(spec.key)[0];
+    if (spec.expireAfterSeconds === undefined || field === undefined) continue;
+    const limit = Date.now() - spec.expireAfterSeconds * 1000;
+    const isExpired = (value: unknown) => value instanceof Date && value.getTime() <= limit;
+    const expired = [...collection.docs.values()].filter(
+      (doc) => covers(doc) && valuesAt(doc, field).flat().some(isExpired),
+    );
+    for (const doc of expired) store.direct.write(collection.ns, docKey(doc), doc, undefined);
+  }
 }
 
 function findCommand(name: string): Command {

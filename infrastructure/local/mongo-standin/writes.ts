@@ -1,5 +1,6 @@
 // The write commands: insert, update, delete and findAndModify.
 import { ObjectId } from 'bson';
+import { document, refuseUnsupported } from './arguments.ts';
 import { docKey } from './collection.ts';
 import type { Context } from './commands.ts';
 import { CommandError, isTransient } from './errors.ts';
@@ -24,14 +25,14 @@ export function update(command: Doc, context: Context): Doc {
   const result = { n: 0, nModified: 0 };
   const upserted: Doc[] = [];
   const writeErrors = eachStatement(command, command.updates, (statement, index) => {
-    const { q, u, c, multi = false, upsert = false, sort } = statement;
+    const { u, c, multi = false, upsert = false, sort } = statement;
     refuseUnsupported(statement);
     if (multi === true && !isOperatorUpdate(u)) {
       throw new CommandError('FailedToParse', 'multi update is not supported for replacement-style update');
     }
-    const variables = { ...(command.let as Doc), ...(c as Doc) };
+    const variables = { ...document(command, 'let'), ...(c as Doc) };
     const apply = compileUpdate(u, variables);
-    const docs = findDocs(context.unit.collection(ns), q as Doc, {
+    const docs = findDocs(context.unit.collection(ns), document(statement, 'q'), {
       limit: multi ? 0 : 1,
       variables,
       ...(sort ? { sort: sort as Doc } : {}),
@@ -41,7 +42,7 @@ export function update(command: Doc, context: Context): Doc {
       if (replace(context, ns, doc, apply) !== doc) result.nModified++;
     }
     if (docs.length === 0 && upsert === true) {
-      upserted.push({ index, _id: insertFrom(context, ns, q as Doc, apply)._id });
+      upserted.push({ index, _id: insertFrom(context, ns, document(statement, 'q'), apply)._id });
       result.n++;
     }
   });
@@ -53,8 +54,8 @@ export function remove(command: Doc, context: Context): Doc {
   let n = 0;
   const writeErrors = eachStatement(command, command.deletes, (statement) => {
     refuseUnsupported(statement);
-    const variables = (command.let ?? {}) as Doc;
-    for (const doc of findDocs(context.unit.collection(ns), statement.q as Doc, {
+    const variables = document(command, 'let');
+    for (const doc of findDocs(context.unit.collection(ns), document(statement, 'q'), {
       limit: Number(statement.limit),
       variables,
     })) {
@@ -69,8 +70,8 @@ export function findAndModify(command: Doc, context: Context): Doc {
   refuseUnsupported(command);
   const ns = context.namespace(command.findAndModify ?? command.findandmodify);
   const { remove: removes = false, new: returnNew = false, upsert = false } = command;
-  const query = (command.query ?? {}) as Doc;
-  const variables = (command.let ?? {}) as Doc;
+  const query = document(command, 'query');
+  const variables = document(command, 'let');
   if (removes === true && (command.update !== undefined || upsert === true || returnNew === true)) {
     throw new CommandError('FailedToParse', "Cannot specify 'update', 'upsert' or 'new' along with 'remove'");
   }
@@ -78,7 +79,7 @@ export function findAndModify(command: Doc, context: Context): Doc {
   const sort = command.sort ? { sort: command.sort as Doc } : {};
   const found = findDocs(context.unit.collection(ns), query, { limit: 1, variables, ...sort })[0];
   const show = (doc: Doc | undefined) =>
-    doc ? (project([doc], (command.fields ?? {}) as Doc, variables)[0] ?? null) : null;
+    doc ? (project([doc], document(command, 'fields'), variables)[0] ?? null) : null;
 
   if (!apply) {
     if (found) context.unit.write(ns, docKey(found), found, undefined);
@@ -133,10 +134,4 @@ function eachStatement(command: Doc, statements: unknown, run: (statement: Doc, 
     }
   }
   return writeErrors.length > 0 ? { writeErrors } : {};
-}
-
-function refuseUnsupported(statement: Doc): void {
-  for (const option of ['collation', 'arrayFilters']) {
-    if (statement[option] !== undefined) throw new CommandError('CommandNotSupported', `${option} is not supported`);
-  }
 }

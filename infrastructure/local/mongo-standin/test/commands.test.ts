@@ -167,7 +167,7 @@ for (const [name, filter, expected] of filters) {
 
 test('find: an unknown operator is a BadValue, at any depth', async () => {
   const collection = await collectionOf();
-  for (const filter of [{ a: { $foo: 1 } }, { $foo: 1 }, { $or: [{ $foo: 1 }] }, { $and: [] }]) {
+  for (const filter of [{ a: { $foo: 1 } }, { $foo: 1 }, { $or: [{ $foo: 1 }] }, { $and: [] }, { a: { $in: 1 } }]) {
     assert.equal((await refusal(collection.find(filter).toArray())).code, 2, JSON.stringify(filter));
   }
 });
@@ -515,6 +515,14 @@ test('let: variables of a command', async () => {
     found.map(({ _id }) => _id),
     [3],
   );
+});
+
+test('let: its values are expressions', async () => {
+  const collection = await collectionOf({ _id: 1, at: new Date(0) });
+  const older = { $expr: { $lt: ['$at', '$$before'] } };
+  assert.equal((await collection.find(older, { let: { before: '$$NOW' } }).toArray()).length, 1);
+  const many = await collection.updateMany(older, [{ $set: { seen: '$$before' } }], { let: { before: '$$NOW' } });
+  assert.equal(many.modifiedCount, 1);
 });
 
 test('indexes: unique, also compound, on insert and on update', async () => {
