@@ -1,0 +1,141 @@
+// Products in documents, in and out as domain types. Where their units are (available, held, sold) is the business of stock-repository.
+import type { Money } from '@glasshouse/shared/contracts';
+import type { Db, Transaction } from '@glasshouse/shared/mongo';
+import type { Product } from '../domain/product.ts';
+import { wordsOf } from '../domain/words.ts';
+
+export interface ProductDocument {
+  _id: string;
+  name: string;
+  description: string;
+  category: string;
+  price: Money;
+  available: number;
+  held: number;
+  sold: number;
+  rating: { average: number; count: number };
+  version: number;
+  deleted: boolean;
+  createdAt: Date;
+  updatedAt: Date;
+  /** The name without case, to sort by. */
+  nameKey: string;
+  /** The words of name and description, to search by. */
+  words: string[];
+  /** Changes with every lock, so that two transactions that want the same product meet. */
+  counter: number;
+  touchedAt: Date;
+}
+
+export const sorts = ['newest', 'price', '-price', 'name', 'rating'] as const;
+export type Sort = (typeof sorts)[number];
+
+/** Where a product stands in a sorted list: the value that is sorted by, and its id where that is the same. */
+export type Place = readonly [value: string | number, id: string];
+
+export interface ProductFilter {
+  words?: string[] | undefined;
+  category?: string | undefined;
+  minPrice?: number | undefined;
+  maxPrice?: number | undefined;
+}
+
+const collection = (db: Db) => db.collection<ProductDocument>('products');
+
+function toProduct(document: ProductDocument): Product {
+  const { _id: id, name, description, category, price, available, rating, version, deleted } = document;
+  const { createdAt, updatedAt } = document;
+  return { id, name, description, category, price, stock: available, rating, version, deleted, createdAt, updatedAt };
+}
+
+/** What is kept of a product's catalogue entry. */
+function toFields({ name, description, category, price, version, deleted, updatedAt }: Product) {
+  const words = wordsOf(`${name} ${description}`);
+  return { name, description, category, price, version, deleted, updatedAt, nameKey: name.toLowerCase(), words };
+}
+
+/** With no units; they come through the journal. */
+export async function insertProduct(tx: Transaction, product: Product): Promise<void> {
+  const { id, rating, createdAt } = product;
+  const units = { available: 0, held: 0, sold: 0 };
+  const lock = { counter: 0, touchedAt: createdAt };
+  await collection(tx).insertOne({ _id: id, ...toFields(product), rating, createdAt, ...units, ...lock }, tx.within);
+}
+
+export async function findProduct(db: Db, id: string): Promise<Product | undefined> {
+  const document = await collection(db).findOne({ _id: id }, db.within);
+  return document === null ? undefined : toProduct(document);
+}
+
+/**
+ * Locks the product until the transaction ends: whoever wants it meanwhile fails, and begins again.
+ * @returns the product, and the database's clock
+ */
+export async function lockProduct(tx: Transaction, id: string): Promise<{ product: Product; now: Date } | undefined> {
+  const document = await collection(tx).findOneAndUpdate(
+    { _id: id },
+    // A pipeline, because only that can read the database's clock.
+    [{ $set: { counter: { $add: ['$counter', 1] }, touchedAt: '$$NOW' } }],
+    { returnDocument: 'after', ...tx.within },
+  );
+  return document === null ? undefined : { product: toProduct(document), now: document.touchedAt };
+}
+
+/** Writes the catalogue entry; the units stay as they are. */
+export async function writeProduct(tx: Transaction, product: Product): Promise<void> {
+  await collection(tx).updateOne({ _id: product.id }, { $set: toFields(product) }, tx.within);
+}
+
+/** The field that a list is sorted by, and in which direction. */
+const orders: Record<Sort, { field: string; direction: 1 | -1; valueOf: (product: Product) => string | number }> = {
+  newest: { field: '_id', direction: -1, valueOf: ({ id }) => id },
+  price: { field: 'price.amount', direction: 1, valueOf: ({ price }) => price.amount },
+  '-price': { field: 'price.amount', direction: -1, valueOf: ({ price }) => price.amount },
+  name: { field: 'nameKey', direction: 1, valueOf: ({ name }) => name.toLowerCase() },
+  rating: { field: 'rating.average', direction: -1, valueOf: ({ rating }) => rating.average },
+};
+
+export const placeOf = (product: Product, sort: Sort): Place => [orders[sort].valueOf(product), product.id];
+
+/**
+ * The products that are not deleted, one more than `limit` so that the caller sees whether there are more.
+ * @param page `after` is the place of the last product of the page before: it need not be there any more
+ */
+export async function listProducts(
+  db: Db,
+  { words = [], category, minPrice, maxPrice }: ProductFilter,
+  { sort, after, limit }: { sort: Sort; after?: Place | undefined; limit: number },
+): Promise<Product[]> {
+  const { field, direction } = orders[sort];
+  const conditions: Record<string, unknown>[] = [{ deleted: false }, ...words.map((word) => ({ words: word }))];
+  if (category !== undefined) conditions.push({ category });
+  if (minPrice !== undefined) conditions.push({ 'price.amount': { $gte: minPrice } });
+  if (maxPrice !== undefined) conditions.push({ 'price.amount': { $lte: maxPrice } });
+  if (after !== undefined) {
+    const [value, id] = after;
+    const [beyond, from] = direction === 1 ? ['$gt', '$gte'] : ['$lt', '$lte'];
+    // The first condition says no more than the second; it is the one that an index can begin at.
+    conditions.push({ [field]: { [from]: value } });
+    conditions.push({ $or: [{ [field]: { [beyond]: value } }, { _id: { [beyond]: id } }] });
+  }
+  const documents = await collection(db)
+    .find({ $and: conditions }, db.within)
+    .sort(field === '_id' ? { _id: direction } : { [field]: direction, _id: direction })
+    .limit(limit + 1)
+    .toArray();
+  return documents.map(toProduct);
+}
+
+/** How many products that are not deleted each of the categories has. */
+export async function countProducts(db: Db, categories: readonly string[]): Promise<Map<string, number>> {
+  const counts = await collection(db)
+    .aggregate<{ _id: string; count: number }>(
+      [
+        { $match: { deleted: false, category: { $in: categories } } },
+        { $group: { _id: '$category', count: { $sum: 1 } } },
+      ],
+      db.within,
+    )
+    .toArray();
+  return new Map(counts.map(({ _id, count }) => [_id, count]));
+}

@@ -1,0 +1,9 @@
+// What the handlers are given.
+import type { Db } from '@glasshouse/shared/mongo';
+
+export interface Deps {
+  /** The database for HTTP, the consumer's transaction for events. */
+  db: Db;
+  /** Runs what changes stock one at a time in this process: transactions that meet at a product would only do each other's work again. */
+  inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+}

@@ -1,0 +1,96 @@
+// The URL table.
+import { created, noContent, ok, type Route, route } from '@glasshouse/shared/http';
+import type { Deps } from '../deps.ts';
+import { changeStock } from '../handlers/change-stock.ts';
+import { createProduct } from '../handlers/create-product.ts';
+import { deleteProduct } from '../handlers/delete-product.ts';
+import { getCategories, getProduct, getProducts } from '../handlers/get-product.ts';
+import { updateProduct } from '../handlers/update-product.ts';
+import {
+  categoryListSchema,
+  changeStockBody,
+  createProductBody,
+  listCategoriesQuery,
+  listProductsQuery,
+  productListSchema,
+  productSchema,
+  toProductJson,
+  updateProductBody,
+} from './schemas.ts';
+
+export const routes = (deps: Deps): Route[] => [
+  route({
+    method: 'get',
+    path: '/v1/products',
+    access: 'anyone',
+    summary: 'Search the catalogue',
+    query: listProductsQuery,
+    answers: { 200: productListSchema },
+    async handle({ query }) {
+      const { items, nextCursor } = await getProducts(query, deps);
+      return ok({ items: items.map(toProductJson), nextCursor });
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/products',
+    access: 'admin',
+    summary: 'Add a product to the catalogue',
+    body: createProductBody,
+    answers: { 201: productSchema },
+    async handle({ user: { userId }, body }) {
+      const product = await createProduct({ ...body, userId }, deps);
+      return created(toProductJson(product), `/api/v1/products/${product.id}`);
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/products/:id',
+    access: 'anyone',
+    summary: 'Get a product',
+    answers: { 200: productSchema },
+    handle: async ({ params }) => ok(toProductJson(await getProduct({ productId: params.id }, deps))),
+  }),
+  route({
+    method: 'patch',
+    path: '/v1/products/:id',
+    access: 'admin',
+    summary: 'Change a product',
+    body: updateProductBody,
+    answers: { 200: productSchema },
+    handle: async ({ params, body }) => ok(toProductJson(await updateProduct({ ...body, productId: params.id }, deps))),
+  }),
+  route({
+    method: 'delete',
+    path: '/v1/products/:id',
+    access: 'admin',
+    summary: 'Take a product out of the catalogue',
+    answers: { 204: null },
+    async handle({ params }) {
+      await deleteProduct({ productId: params.id }, deps);
+      return noContent();
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/products/:id/stock',
+    access: 'admin',
+    summary: 'Add or take away stock',
+    body: changeStockBody,
+    idempotent: true,
+    answers: { 200: productSchema },
+    async handle({ user: { userId }, params, body, operation, idempotencyKey: key }) {
+      const request = { userId, operation, key, body };
+      return ok(toProductJson(await changeStock({ ...body, userId, productId: params.id, request }, deps)));
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/categories',
+    access: 'anyone',
+    summary: 'List the categories',
+    query: listCategoriesQuery,
+    answers: { 200: categoryListSchema },
+    handle: async ({ query }) => ok(await getCategories(query, deps)),
+  }),
+];

@@ -1,0 +1,67 @@
+// The composition root: everything is made here, once, and handed on as arguments.
+import { createTokenVerifier, jwksOverHttp } from '@glasshouse/shared/auth';
+import { createBroker, createConsumer, createOutboxRelay, createPublisher } from '@glasshouse/shared/event-bus';
+import { createHttpApp } from '@glasshouse/shared/http';
+import { createLogger } from '@glasshouse/shared/logger';
+import { createConsumerDatabase, createDatabase, createOutboxStore } from '@glasshouse/shared/mongo';
+import { createService } from '@glasshouse/shared/process';
+import { createSerialQueue } from '@glasshouse/shared/resilience';
+import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import type { Config } from './config.ts';
+import type { Deps } from './deps.ts';
+import { routes } from './http/routes.ts';
+import { subscriptions } from './messaging/subscriptions.ts';
+
+const SERVICE = 'product-service';
+
+export function createProductService(config: Config) {
+  setupContext();
+  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
+  const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
+  const database = createDatabase({
+    url: config.MONGO_URL,
+    service: SERVICE,
+    logger,
+    maxConnections: config.DATABASE_POOL_SIZE,
+  });
+  const broker = createBroker({ url: config.RABBITMQ_URL, service: SERVICE, logger });
+  const publisher = createPublisher(broker);
+  const relay = createOutboxRelay({
+    store: createOutboxStore(database),
+    publisher,
+    logger,
+    sweepIntervalMs: config.OUTBOX_SWEEP_INTERVAL_MS,
+  });
+  const verifier = createTokenVerifier({
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+    fetchKeys: jwksOverHttp(config.USER_SERVICE_URL),
+    logger,
+  });
+
+  const deps: Deps = { db: database, inTurn: createSerialQueue() };
+  const consumer = createConsumer({
+    broker,
+    publisher,
+    database: createConsumerDatabase(database),
+    subscriptions,
+    deps,
+    logger,
+    prefetch: config.CONSUMER_PREFETCH,
+    runOne: deps.inTurn,
+  });
+  const http = createHttpApp({
+    routes: routes(deps),
+    verifier,
+    readiness: {
+      conditions: { database: database.isUp, keys: verifier.hasKeys },
+      reported: { broker: broker.state },
+    },
+    logger,
+    host: config.HOST,
+    port: config.PORT,
+  });
+
+  const parts = [metrics, database, relay, broker, consumer, verifier, http];
+  return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
+}
