@@ -46,8 +46,10 @@ test('service: started before its database, becomes ready when it is there, and 
   const [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker()]);
   const door = await createDoor(new URL(db.url));
   await door.shut();
-  const { call, stop } = await startCopy(testSettings(door.url, broker.url));
+  let copy: Awaited<ReturnType<typeof startCopy>> | undefined;
   try {
+    copy = await startCopy(testSettings(door.url, broker.url));
+    const { call } = copy;
     const isReady = async () => (await call('GET', '/ready')).status === 200;
     assert.equal(await isReady(), false);
     assert.equal((await call('GET', '/health')).status, 200);
@@ -74,7 +76,7 @@ test('service: started before its database, becomes ready when it is there, and 
     await waitFor('readiness', isReady);
     assert.equal((await logIn(call, somebody)).status, 200);
   } finally {
-    await stop();
+    await copy?.stop();
     await door.shut();
     await Promise.all([db.drop(), broker.drop()]);
   }

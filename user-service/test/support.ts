@@ -21,7 +21,12 @@ export const testSettings = (databaseUrl: string, rabbitmqUrl: string): NodeJS.P
 /** One more copy of the service. */
 export async function startCopy(settings: NodeJS.ProcessEnv) {
   const { service, http } = createUserService(loadConfig(settings));
-  await service.start();
+  try {
+    await service.start();
+  } catch (error) {
+    await service.stop();
+    throw error;
+  }
   const url = `http://127.0.0.1:${http.port()}`;
   return { url, call: createClient(url), stop: service.stop };
 }

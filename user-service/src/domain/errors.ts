@@ -9,7 +9,7 @@ export const wrongCredentials = () =>
 /** The same for a token that is unknown, spent, expired or revoked. */
 export const refreshTokenRefused = () =>
   new AppError('unauthenticated', 'refresh-token.invalid', 'The refresh token is not valid: log in again.');
-export const tooManyLogins = () =>
-  new AppError('unavailable', 'passwords.busy', 'Too many people are logging in right now.', { retryAfterS: 1 });
+export const passwordsBusy = () =>
+  new AppError('unavailable', 'passwords.busy', 'Too many passwords are being checked right now.', { retryAfterS: 1 });
 export const noSigningKey = () =>
   new AppError('unavailable', 'signing-keys.missing', 'There is no signing key yet.', { retryAfterS: 1 });

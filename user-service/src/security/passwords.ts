@@ -2,7 +2,7 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import pLimit from 'p-limit';
-import { tooManyLogins } from '../domain/errors.ts';
+import { passwordsBusy } from '../domain/errors.ts';
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
@@ -52,7 +52,7 @@ export function createPasswords(options: { memoryKib: number; passes: number; co
   const limit = pLimit(options.concurrency);
 
   const derive = (password: string, salt: Buffer, parameters: Parameters, tagLength: number): Promise<Buffer> => {
-    if (limit.pendingCount >= MAX_WAITING) throw tooManyLogins();
+    if (limit.pendingCount >= MAX_WAITING) throw passwordsBusy();
     // The same password typed on another keyboard may come in another Unicode form.
     const message = password.normalize('NFKC');
     return limit(() => argon2Async('argon2id', { message, nonce: salt, tagLength, ...parameters }));
