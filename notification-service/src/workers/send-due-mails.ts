@@ -11,18 +11,17 @@ import type { MailClient, Outcome } from '../clients/mail-client.ts';
 import { type ClaimedMail, claimDueMail, isDue, postpone, recordSent } from '../data/mail-repository.ts';
 import { messageIdOf, textOf } from '../domain/mail.ts';
 
-const LONGEST_PAUSE_MS = 30_000;
 /** After a refusal for good: trying again is only for the case that somebody mends the address or the server. */
 const REFUSED_PAUSE_MS = 900_000;
-const NOT_TRIED_PAUSE_MS = 1_000;
 /** How long a holder that outlived its lease is given to record what it has sent: it waits for the database as we did. */
 const SECOND_LOOK_MS = 1_000;
 
-/** How long to leave a mail alone after an attempt that brought no acceptance, in milliseconds. */
+/** How long to leave a mail alone after a try that brought no acceptance, in milliseconds. */
 function pauseAfter(kind: Outcome['kind'], attempts: number): number {
   if (kind === 'refused') return REFUSED_PAUSE_MS;
-  if (kind === 'not-tried') return NOT_TRIED_PAUSE_MS;
-  return 500 + backoffMs(attempts, 1_000, LONGEST_PAUSE_MS - 500);
+  if (kind === 'deferred') return 1_000 + backoffMs(attempts, 1_000, 29_000);
+  // The breaker spares a server that is down; the pause only gives other mails their turn.
+  return 500 + backoffMs(attempts, 500, 4_500);
 }
 
 export function createMailWorker(options: {
