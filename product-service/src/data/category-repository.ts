@@ -5,32 +5,14 @@ import type { Category } from '../domain/category.ts';
 interface CategoryDocument {
   _id: string;
   name: string;
-  counter: number;
-  touchedAt: Date;
 }
 
 const collection = (db: Db) => db.collection<CategoryDocument>('categories');
 
-/**
- * Makes sure that the category is there; a name that it has is left to it. Locks it until the transaction ends.
- * @returns the database's clock
- */
-export async function lockCategory(tx: Transaction, { id, name }: Category): Promise<Date> {
-  const document = await collection(tx).findOneAndUpdate(
-    { _id: id },
-    [
-      {
-        $set: {
-          name: { $ifNull: ['$name', { $literal: name }] },
-          counter: { $add: [{ $ifNull: ['$counter', 0] }, 1] },
-          touchedAt: '$$NOW',
-        },
-      },
-    ],
-    { upsert: true, returnDocument: 'after', ...tx.within },
-  );
-  if (document === null) throw new Error(`category ${id} was neither found nor made`);
-  return document.touchedAt;
+/** Adds the category where it is not there yet; a name that it has is left to it. */
+export async function ensureCategory(tx: Transaction, { id, name }: Category): Promise<void> {
+  const known = await collection(tx).findOne({ _id: id }, tx.within);
+  if (known === null) await collection(tx).insertOne({ _id: id, name }, tx.within);
 }
 
 /** By slug, one more than `limit`. */

@@ -54,12 +54,26 @@ function toFields({ name, description, category, price, version, deleted, update
   return { name, description, category, price, version, deleted, updatedAt, nameKey: name.toLowerCase(), words };
 }
 
-/** With no units; they come through the journal. */
+/**
+ * Makes the product's document, locked until the transaction ends; `insertProduct` fills it.
+ * @returns the database's clock
+ */
+export async function beginProduct(tx: Transaction, id: string): Promise<Date> {
+  const document = await collection(tx).findOneAndUpdate(
+    { _id: id },
+    // A pipeline, because only that can read the database's clock.
+    [{ $set: { counter: 1, touchedAt: '$$NOW' } }],
+    { upsert: true, returnDocument: 'after', ...tx.within },
+  );
+  if (document === null) throw new Error(`product ${id} was not made`);
+  return document.touchedAt;
+}
+
+/** With no units: they come through the journal. */
 export async function insertProduct(tx: Transaction, product: Product): Promise<void> {
   const { id, rating, createdAt } = product;
-  const units = { available: 0, held: 0, sold: 0 };
-  const lock = { counter: 0, touchedAt: createdAt };
-  await collection(tx).insertOne({ _id: id, ...toFields(product), rating, createdAt, ...units, ...lock }, tx.within);
+  const fields = { ...toFields(product), rating, createdAt, available: 0, held: 0, sold: 0 };
+  await collection(tx).updateOne({ _id: id }, { $set: fields }, tx.within);
 }
 
 export async function findProduct(db: Db, id: string): Promise<Product | undefined> {
@@ -74,7 +88,6 @@ export async function findProduct(db: Db, id: string): Promise<Product | undefin
 export async function lockProduct(tx: Transaction, id: string): Promise<{ product: Product; now: Date } | undefined> {
   const document = await collection(tx).findOneAndUpdate(
     { _id: id },
-    // A pipeline, because only that can read the database's clock.
     [{ $set: { counter: { $add: ['$counter', 1] }, touchedAt: '$$NOW' } }],
     { returnDocument: 'after', ...tx.within },
   );

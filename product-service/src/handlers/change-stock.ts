@@ -20,20 +20,18 @@ export interface ChangeStock {
  * @returns the product; where the request was made before, as it is now
  * @throws AppError for a product that is not there, for less than no stock or too much, or a key used with another body
  */
-export async function changeStock(command: ChangeStock, { db, inTurn }: Deps): Promise<Product> {
+export async function changeStock(command: ChangeStock, { db }: Pick<Deps, 'db'>): Promise<Product> {
   const { request, userId, productId, delta, reason } = command;
-  return inTurn(() =>
-    inTransaction(db, async (tx) => {
-      const earlier = await findIdempotent(tx, request);
-      const changed = earlier && (await findProduct(tx, earlier));
-      if (changed) return changed;
+  return inTransaction(db, async (tx) => {
+    const earlier = await findIdempotent(tx, request);
+    const changed = earlier && (await findProduct(tx, earlier));
+    if (changed) return changed;
 
-      const locked = await lockProduct(tx, productId);
-      if (locked === undefined || locked.product.deleted) throw productNotFound();
-      const product = restock(locked.product, delta);
-      await takeIdempotencyKey(tx, request, productId);
-      await receiveStock(tx, { productId, delta, reason, userId, at: locked.now });
-      return product;
-    }),
-  );
+    const locked = await lockProduct(tx, productId);
+    if (locked === undefined || locked.product.deleted) throw productNotFound();
+    const product = restock(locked.product, delta);
+    await takeIdempotencyKey(tx, request, productId);
+    await receiveStock(tx, { productId, delta, reason, userId, at: locked.now });
+    return product;
+  });
 }

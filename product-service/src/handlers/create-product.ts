@@ -1,8 +1,8 @@
 // An admin brings a new product into the catalogue, with the units that are there from the start.
 import { randomUUIDv7 } from 'node:crypto';
 import { appendToOutbox, inTransaction, type Transaction } from '@glasshouse/shared/mongo';
-import { lockCategory } from '../data/category-repository.ts';
-import { insertProduct } from '../data/product-repository.ts';
+import { ensureCategory } from '../data/category-repository.ts';
+import { beginProduct, insertProduct } from '../data/product-repository.ts';
 import { receiveStock } from '../data/stock-repository.ts';
 import type { Deps } from '../deps.ts';
 import { nameOfCategory } from '../domain/category.ts';
@@ -25,9 +25,9 @@ export async function addProduct(
   entry: CatalogueEntry & Pick<Product, 'id' | 'stock'>,
   receipt: { reason: string; userId?: string },
 ): Promise<Product> {
-  const { category } = entry;
-  const now = await lockCategory(tx, { id: category, name: nameOfCategory(category) });
+  const now = await beginProduct(tx, entry.id);
   const { product, events } = create(entry, now);
+  await ensureCategory(tx, { id: product.category, name: nameOfCategory(product.category) });
   await insertProduct(tx, product);
   if (product.stock > 0) await receiveStock(tx, { productId: product.id, delta: product.stock, at: now, ...receipt });
   await appendToOutbox(tx, events, now);

@@ -39,7 +39,7 @@ export const routes = (deps: Deps): Route[] => [
     body: createProductBody,
     answers: { 201: productSchema },
     async handle({ user: { userId }, body }) {
-      const product = await createProduct({ ...body, userId }, deps);
+      const product = await deps.inTurn(() => createProduct({ ...body, userId }, deps));
       return created(toProductJson(product), `/api/v1/products/${product.id}`);
     },
   }),
@@ -58,7 +58,10 @@ export const routes = (deps: Deps): Route[] => [
     summary: 'Change a product',
     body: updateProductBody,
     answers: { 200: productSchema },
-    handle: async ({ params, body }) => ok(toProductJson(await updateProduct({ ...body, productId: params.id }, deps))),
+    async handle({ params, body }) {
+      const product = await deps.inTurn(() => updateProduct({ ...body, productId: params.id }, deps));
+      return ok(toProductJson(product));
+    },
   }),
   route({
     method: 'delete',
@@ -67,7 +70,7 @@ export const routes = (deps: Deps): Route[] => [
     summary: 'Take a product out of the catalogue',
     answers: { 204: null },
     async handle({ params }) {
-      await deleteProduct({ productId: params.id }, deps);
+      await deps.inTurn(() => deleteProduct({ productId: params.id }, deps));
       return noContent();
     },
   }),
@@ -81,7 +84,8 @@ export const routes = (deps: Deps): Route[] => [
     answers: { 200: productSchema },
     async handle({ user: { userId }, params, body, operation, idempotencyKey: key }) {
       const request = { userId, operation, key, body };
-      return ok(toProductJson(await changeStock({ ...body, userId, productId: params.id, request }, deps)));
+      const command = { ...body, userId, productId: params.id, request };
+      return ok(toProductJson(await deps.inTurn(() => changeStock(command, deps))));
     },
   }),
   route({
