@@ -1,5 +1,5 @@
 // From a table of routes to an HTTP server: context, checks in the order that the contract names, problem details, health, and a graceful end.
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
 import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
@@ -232,6 +232,16 @@ export function createHttpServer(options: {
 }): HttpServer {
   const { app, host, port, drain } = options;
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000, headersTimeout: 10_000 }, app);
+  const underWay = new Set<ServerResponse>();
+  let stopping = false;
+  server.on('request', (_request, response) => {
+    underWay.add(response);
+    response.on('close', () => {
+      underWay.delete(response);
+      // Its connection is idle only now; kept alive, it would hold the stop up for a minute.
+      if (stopping) setImmediate(() => server.closeIdleConnections());
+    });
+  });
   return {
     name: 'http server',
     server,
@@ -252,6 +262,8 @@ export function createHttpServer(options: {
     async stop() {
       drain?.();
       if (!server.listening) return;
+      stopping = true;
+      for (const response of underWay) if (!response.headersSent) response.setHeader('Connection', 'close');
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       await closed;
