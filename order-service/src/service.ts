@@ -80,8 +80,8 @@ export function createOrderService(config: Config) {
   const parts = [
     metrics,
     database,
-    relay,
     broker,
+    relay,
     createInboxPurge(database, logger),
     consumer,
     deadlineSweep,

@@ -87,8 +87,8 @@ export function createPaymentService(config: Config) {
   const parts = [
     metrics,
     database,
-    relay,
     broker,
+    relay,
     createInboxPurge(database, logger),
     providerPart,
     refundWorker,

@@ -9,7 +9,7 @@ import { listOverdueOrders } from '../data/order-repository.ts';
 import { cancelOrder } from '../handlers/cancel-order.ts';
 
 const BATCH = 100;
-/** A queue that never runs empty must not keep orders pending for ever. */
+/** A queue that never runs empty must not keep orders pending for ever: neither a start nor a deadline is waited after for longer. */
 const LONGEST_WAIT_MS = 600_000;
 
 export interface DeadlineSweep extends Part {
@@ -37,10 +37,12 @@ export function createDeadlineSweep(options: {
     if (seen === undefined || !seen.overdue) return;
     const since = consumer.consumingSince();
     const hasWaitedLongest = since !== undefined && performance.now() - since > LONGEST_WAIT_MS;
-    if (!hasWaitedLongest && !(await consumer.hasCaughtUp())) return;
+    const hasCaughtUp = await consumer.hasCaughtUp();
+    if (!hasCaughtUp && !hasWaitedLongest) return;
+    const before = hasCaughtUp ? seen.now : new Date(seen.now.getTime() - LONGEST_WAIT_MS);
     let overdue: Awaited<ReturnType<typeof listOverdueOrders>>;
     do {
-      overdue = await listOverdueOrders(database, seen.now, BATCH);
+      overdue = await listOverdueOrders(database, before, BATCH);
       for (const { id, cause } of overdue)
         await runWithCause(cause, () => cancelOrder({ orderId: id, reason: 'timeout' }, { db: database }));
       if (overdue.length > 0) logger.warn('orders were cancelled at their deadline', { orders: overdue.length });
