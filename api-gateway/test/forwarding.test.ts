@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { request as startRequest } from 'node:http';
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { waitFor } from '@glasshouse/shared/testing';
 import { answer, assertProblem, echo, rawCall, startGateway, startPlatform, type TestPlatform } from './harness.ts';
@@ -263,11 +264,7 @@ test('forwarding: a client that expects 100-continue gets it from the gateway', 
   const done = new Promise<string>((resolve, reject) => {
     request.on('error', reject);
     request.on('continue', () => request.end('{}'));
-    request.on('response', async (response) => {
-      let text = '';
-      for await (const chunk of response) text += chunk;
-      resolve(text);
-    });
+    request.on('response', (response) => text(response).then(resolve, reject));
   });
   request.flushHeaders();
   const echoed = JSON.parse(await done);

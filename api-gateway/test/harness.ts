@@ -9,6 +9,7 @@ import {
   request as startRequest,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { createClient, createTestKeys, type Reply, type TestKeys, waitFor } from '@glasshouse/shared/testing';
 import { loadConfig } from '../src/config.ts';
 import { type UpstreamName, upstreamNames } from '../src/http/routes.ts';
@@ -23,8 +24,10 @@ export interface SeenRequest {
 
 export interface TestUpstream {
   url: string;
-  /** What it got, in order of arrival; with the body once that has ended. */
+  /** What it got through the gateway, in order of arrival; with the body once that has ended. */
   seen: SeenRequest[];
+  /** How often the gateway itself asked for the keys. */
+  keyFetches(): number;
   /** How it answers; the request's body has been read before. */
   behave(answer: Behaviour): void;
   stop(): Promise<void>;
@@ -61,9 +64,15 @@ export const breakOff: Behaviour = (_seen, _response, request) => {
 export async function startUpstream(behaviour: Behaviour = echo, jwks?: unknown): Promise<TestUpstream> {
   let behave = behaviour;
   const seen: SeenRequest[] = [];
+  let keyFetches = 0;
   const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
     const { method = '', url = '', headers } = request;
     const arrived: SeenRequest = { method, url, headers, body: '' };
+    if (headers['x-forwarded-for'] === undefined) {
+      keyFetches += 1;
+      answer(jwks === undefined ? 404 : 200, jwks)(arrived, response, request);
+      return;
+    }
     seen.push(arrived);
     request.on('error', () => {});
     request.on('data', (chunk) => {
@@ -80,6 +89,7 @@ export async function startUpstream(behaviour: Behaviour = echo, jwks?: unknown)
   return {
     url: `http://127.0.0.1:${port}`,
     seen,
+    keyFetches: () => keyFetches,
     behave(next) {
       behave = next;
     },
@@ -161,15 +171,9 @@ export function rawCall(
   body: string | Buffer = '',
 ): Promise<{ status: number; headers: IncomingHttpHeaders; rawHeaders: string[]; body: string }> {
   return new Promise((resolve, reject) => {
-    const request = startRequest({ host: '127.0.0.1', port, method, path, headers, agent: false }, async (response) => {
-      let text = '';
-      for await (const chunk of response) text += chunk;
-      resolve({
-        status: response.statusCode ?? 0,
-        headers: response.headers,
-        rawHeaders: response.rawHeaders,
-        body: text,
-      });
+    const request = startRequest({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
+      const { statusCode: status = 0, headers, rawHeaders } = response;
+      text(response).then((body) => resolve({ status, headers, rawHeaders, body }), reject);
     });
     request.on('error', reject);
     request.end(body);

@@ -123,6 +123,8 @@ export function createUpstream(options: Options & { urls: readonly string[] }): 
         } catch (error) {
           failure = error;
           if (!mayGoElsewhere(error, request)) break;
+          // What the first try listens to stays.
+          response.setMaxListeners(20);
         }
       }
       if (failure === undefined) throw unavailable();
