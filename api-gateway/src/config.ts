@@ -9,7 +9,7 @@ import {
   urlList,
 } from '@glasshouse/shared/config';
 
-const settings = {
+export const settings = {
   ...commonSettings,
   ...tokenSettings,
   PORT: port(8080),

@@ -11,7 +11,7 @@ import {
   urlList,
 } from '@glasshouse/shared/config';
 
-const settings = {
+export const settings = {
   ...commonSettings,
   ...tokenSettings,
   ...eventSettings,

@@ -12,7 +12,7 @@ import {
 } from '@glasshouse/shared/config';
 import { z } from 'zod';
 
-const settings = {
+export const settings = {
   ...commonSettings,
   ...tokenSettings,
   ...eventSettings,

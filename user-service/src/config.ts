@@ -22,7 +22,7 @@ const passwordSettings = {
   ARGON2_CONCURRENCY: positiveInt(2),
 };
 
-const settings = {
+export const settings = {
   ...commonSettings,
   ...tokenSettings,
   ...eventSettings,
