@@ -1,0 +1,145 @@
+// The process from its settings to its end: what it refuses to start with, what it says of itself, and how it stops.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent, request as startRequest } from 'node:http';
+import { createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { ConfigError } from '@glasshouse/shared/config';
+import { waitFor } from '@glasshouse/shared/testing';
+import { loadConfig } from '../src/config.ts';
+import { createApiGateway } from '../src/service.ts';
+import { startGateway, startPlatform, startUpstream } from './harness.ts';
+
+// First, for a histogram stays with the provider that it finds at its first use.
+test('metrics: have a port of their own and count by route, not by path', async () => {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as { port: number };
+  probe.close();
+  await once(probe, 'close');
+  const platform = await startPlatform({ METRICS_PORT: String(port) });
+  await platform.gateway.call('GET', '/api/v1/products/0190f0f0-0000-7000-8000-000000000001');
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  assert.match(metrics, /http_server_request_duration(_seconds)?_count\{.*http_route="\/api\/v1\/products\/:id".*\} 1/);
+  assert.match(metrics, /http_client_request_duration(_seconds)?_count\{.*http_response_status_code="200".*\} 1/);
+  assert.equal((await platform.gateway.call('GET', '/metrics')).status, 404);
+  await platform.stop();
+});
+
+test('loadConfig: every wrong setting is named at once, without its value', () => {
+  const wrong = {
+    PORT: 'eighty',
+    ORDER_SERVICE_URL: 'http://a,ftp://secret-host',
+    RATE_LIMIT_PER_MINUTE: '-1',
+    AUTH_RATE_LIMIT_PER_MINUTE: 'many',
+    UPSTREAM_TIMEOUT_MS: '0',
+    TRUSTED_PROXY_HOPS: 'all',
+  };
+  assert.throws(
+    () => loadConfig(wrong),
+    (error) => {
+      assert.ok(error instanceof ConfigError);
+      for (const name of Object.keys(wrong)) assert.match(error.message, new RegExp(`^ {2}${name}: `, 'm'));
+      assert.equal(error.message.split('\n').length, 1 + Object.keys(wrong).length);
+      return true;
+    },
+  );
+});
+
+test('loadConfig: nothing needs to be set on one machine', () => {
+  const config = loadConfig({});
+  assert.equal(config.PORT, 8080);
+  assert.equal(config.HOST, '127.0.0.1');
+  assert.equal(config.RATE_LIMIT_PER_MINUTE, 600);
+  assert.equal(config.AUTH_RATE_LIMIT_PER_MINUTE, 30);
+  assert.equal(config.UPSTREAM_TIMEOUT_MS, 10_000);
+  assert.deepEqual(config.ORDER_SERVICE_URL, ['http://localhost:3003']);
+  assert.deepEqual(loadConfig({ USER_SERVICE_URL: 'http://a:1, http://b:2/' }).USER_SERVICE_URL, [
+    'http://a:1',
+    'http://b:2',
+  ]);
+});
+
+test('ready: not before the keys were fetched; the circuits are told and not judged', async () => {
+  const users = await startUpstream(undefined, { keys: [] });
+  const nothing = await startGateway({});
+  const waiting = await nothing.call('GET', '/ready');
+  assert.deepEqual([waiting.status, waiting.body.status, waiting.body.keys], [503, 'not ready', 'down']);
+  await nothing.stop();
+
+  const gateway = await startGateway({ USER_SERVICE_URL: `${users.url},${users.url}` });
+  await waitFor('ready', async () => (await gateway.call('GET', '/ready')).status === 200);
+  for (let n = 0; n < 6; n += 1) await gateway.call('GET', '/api/v1/products');
+  const { status, body } = await gateway.call('GET', '/ready');
+  assert.equal(status, 200);
+  assert.equal(body.keys, 'up');
+  assert.equal(body['product-service'], 'open');
+  assert.equal(body['user-service'], 'closed, closed');
+  assert.deepEqual((await gateway.call('GET', '/health')).body, { status: 'live' });
+  await gateway.stop();
+  await users.stop();
+});
+
+test('stop: what is in flight is answered, on a connection that then closes; nothing new gets in', async () => {
+  const platform = await startPlatform();
+  const { gateway, upstreams } = platform;
+  let release = () => {};
+  upstreams['product-service'].behave((_seen, response) => {
+    release = () => response.end('{"late":true}');
+  });
+  // A client that would keep its connection for ever.
+  const agent = new Agent({ keepAlive: true });
+  const late = new Promise<string>((resolve, reject) => {
+    const request = startRequest(`${gateway.url}/api/v1/products`, { agent }, (response) =>
+      text(response).then(resolve, reject),
+    );
+    request.on('error', reject);
+    request.end();
+  });
+  await waitFor('the service has it', () => upstreams['product-service'].seen.length === 1);
+  const startedAt = performance.now();
+  const stopped = platform.gateway.stop();
+  await waitFor('nothing new gets in', () =>
+    fetch(`${gateway.url}/health`).then(
+      () => false,
+      () => true,
+    ),
+  );
+  release();
+  assert.equal(await late, '{"late":true}');
+  await stopped;
+  assert.ok(performance.now() - startedAt < 4_000, 'it does not wait for connections that are idle');
+  agent.destroy();
+  await platform.stop();
+});
+
+test('main: starts with no setting but a port, ends with 0 on SIGTERM, and with 1 and the reasons on wrong settings', async () => {
+  const start = (env: Record<string, string>) =>
+    spawn(process.execPath, [`${import.meta.dirname}/../src/main.ts`], {
+      env: { PATH: process.env.PATH, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  const good = start({ PORT: '0' });
+  let lines = '';
+  good.stdout.on('data', (chunk) => {
+    lines += chunk;
+  });
+  await waitFor('started', () => lines.includes('"message":"started"'));
+  good.kill('SIGTERM');
+  assert.deepEqual(await once(good, 'exit'), [0, null]);
+
+  const bad = start({ PORT: 'x', UPSTREAM_TIMEOUT_MS: 'y' });
+  const [[code], errors] = await Promise.all([once(bad, 'exit'), text(bad.stderr)]);
+  assert.equal(code, 1);
+  assert.match(errors, /^Wrong settings:\n {2}PORT: .*\n {2}UPSTREAM_TIMEOUT_MS: .*\n$/);
+});
+
+test('start: a port that is taken is one clear line', async () => {
+  const first = await startGateway({});
+  const second = createApiGateway(loadConfig({ LOG_LEVEL: 'error', PORT: String(first.port) }));
+  await assert.rejects(second.service.start(), /is taken: another process listens there/);
+  await second.service.stop();
+  await first.stop();
+});
