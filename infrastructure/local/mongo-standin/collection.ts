@@ -80,12 +80,9 @@ function indexEntries(index: Index, doc: Doc): string[] {
   if (!index.covers(doc)) return [];
   let entries = [''];
   for (const field of index.fields) {
-    const values = indexedValues(doc, field);
-    if (values.length > 1) index.multikey = true;
-    entries =
-      values.length === 1
-        ? entries.map((entry) => entry + values[0])
-        : entries.flatMap((entry) => values.map((value) => entry + value));
+    const { values, isArray } = indexedValues(doc, field);
+    if (isArray) index.multikey = true;
+    entries = entries.flatMap((entry) => values.map((value) => entry + value));
   }
   return entries;
 }

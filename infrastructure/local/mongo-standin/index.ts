@@ -189,8 +189,6 @@ export async function startMongoStandin({
     } catch (error) {
       sessions.abort(session);
       throw error;
-    } finally {
-      if (session.state !== 'open') closeCursors(transaction);
     }
   }
 
@@ -203,10 +201,6 @@ export async function startMongoStandin({
       );
     }
     return command.run(body, { ...context, unit: transaction.unit });
-  }
-
-  function closeCursors({ unit }: Transaction): void {
-    for (const [id, cursor] of cursors) if (cursor.unit === unit) cursors.delete(id);
   }
 
   async function sweep(): Promise<void> {

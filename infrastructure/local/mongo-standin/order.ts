@@ -111,12 +111,12 @@ export function isDoc(value: unknown): value is Doc {
 }
 
 /** What an index holds for a document at a path: each element of an array on its own, missing as null. */
-export function indexedValues(doc: Doc, path: string): string[] {
-  const values = valuesAt(doc, path);
-  const single = values[0];
-  if (values.length === 1 && !Array.isArray(single)) return [encodeValue(single ?? null)];
-  const elements = values.flatMap((value) => (Array.isArray(value) && value.length > 0 ? value : [value]));
-  return [...new Set(elements.map((value) => encodeValue(value ?? null)))];
+export function indexedValues(doc: Doc, path: string): { values: string[]; isArray: boolean } {
+  const found = valuesAt(doc, path);
+  const isArray = found.length > 1 || Array.isArray(found[0]);
+  if (!isArray) return { values: [encodeValue(found[0] ?? null)], isArray };
+  const elements = found.flatMap((value) => (Array.isArray(value) && value.length > 0 ? value : [value]));
+  return { values: [...new Set(elements.map((value) => encodeValue(value ?? null)))], isArray };
 }
 
 function sortKey(doc: Doc, path: string, direction: number): string {

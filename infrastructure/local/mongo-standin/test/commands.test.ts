@@ -216,6 +216,14 @@ test('find: batches come by getMore; a cursor that is not there is CursorNotFoun
   assert.equal((await refusal(gone)).code, 43);
 });
 
+test('find: a batch ends before the answer grows too large', async () => {
+  const docs = Array.from({ length: 20 }, (_, _id) => ({ _id, text: 'x'.repeat(1_000_000) }));
+  const collection = await collectionOf(...docs);
+  const { cursor } = await server.db.command({ find: collection.collectionName, batchSize: 100 });
+  assert.ok(cursor.firstBatch.length < 17);
+  assert.equal((await collection.find({}).toArray()).length, 20);
+});
+
 test('countDocuments, estimatedDocumentCount, distinct', async () => {
   const collection = await collectionOf(...shelf);
   assert.equal(await collection.countDocuments({ price: { $gt: 500 } }), 2);
@@ -495,6 +503,16 @@ for (const [name, pipeline, expected] of pipelines) {
     assert.deepEqual(await collection.find({}, { sort: { _id: 1 } }).toArray(), sales);
   });
 }
+
+test('aggregate: $sort has the order of BSON types', async () => {
+  const values = [true, 2, null, 'a', { a: 1 }, new Date(0)];
+  const collection = await collectionOf(...values.map((value, _id) => ({ _id, value })));
+  const sorted = await collection.aggregate([{ $addFields: { x: 1 } }, { $sort: { value: 1 } }]).toArray();
+  assert.deepEqual(
+    sorted.map(({ _id }) => _id),
+    [2, 1, 3, 4, 0, 5],
+  );
+});
 
 test('aggregate: an unknown stage is Location40324, a stage with two names Location40323', async () => {
   const collection = await collectionOf({ _id: 1 });

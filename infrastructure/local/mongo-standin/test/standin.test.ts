@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { Long, MongoClient } from 'mongodb';
 import { startMongoStandin } from '../index.ts';
 import { commitOf, inTransaction, newSession, rawConnection } from './raw-connection.ts';
@@ -18,28 +19,32 @@ interface Row {
   n?: number;
 }
 
-async function startedWith(options: { dir?: string; transactionLifetimeLimitSeconds?: number } = {}) {
-  const dir = options.dir ?? (await temporaryFolder());
+/** A stand-in in this process, stopped after the test at the latest. */
+async function startedWith(t: TestContext, options: { dir?: string; transactionLifetimeLimitSeconds?: number } = {}) {
+  const dir = options.dir ?? (await folder(t));
   const standin = await startMongoStandin({ dir, ...options });
   const client = new MongoClient(standin.url);
-  const stop = async () => {
-    await client.close();
-    await standin.stop();
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= client.close().then(() => standin.stop());
+    return stopped;
   };
+  t.after(stop);
   return { ...standin, dir, client, db: client.db('test'), rows: client.db('test').collection<Row>('rows'), stop };
 }
 
-const children: ChildProcess[] = [];
-after(() => {
-  for (const child of children) child.kill('SIGKILL');
-});
+async function folder(t: TestContext): Promise<string> {
+  const dir = await temporaryFolder();
+  t.after(() => rm(dir, { recursive: true }));
+  return dir;
+}
 
 /** A stand-in in a process of its own, to be killed. */
-async function spawned(dir: string): Promise<{ child: ChildProcess; url: string }> {
+async function spawned(t: TestContext, dir: string): Promise<{ child: ChildProcess; url: string }> {
   const child = spawn(process.execPath, [join(import.meta.dirname, '../main.ts'), '--dir', dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  children.push(child);
+  t.after(() => child.kill('SIGKILL'));
   const [line] = await once(createInterface(child.stdout), 'line');
   return { child, url: String(line).split(' ').at(-1) ?? '' };
 }
@@ -51,8 +56,8 @@ async function ended(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promis
   return code;
 }
 
-test('the lock: another transaction fails at once, a write outside waits, reads do not', only, async () => {
-  const { client, rows, db, stop } = await startedWith();
+test('the lock: another transaction fails at once, a write outside waits, reads do not', only, async (t) => {
+  const { client, rows, db, stop } = await startedWith(t);
   await rows.insertMany([{ _id: 'a' }, { _id: 'b' }, { _id: 'c' }]);
   const [one, two] = [client.startSession(), client.startSession()];
   one.startTransaction();
@@ -89,8 +94,8 @@ test('the lock: another transaction fails at once, a write outside waits, reads 
   await stop();
 });
 
-test('a transaction: ends with its socket, and gives the lock back', only, async () => {
-  const { url, rows, stop } = await startedWith();
+test('a transaction: ends with its socket, and gives the lock back', only, async (t) => {
+  const { url, rows, stop } = await startedWith(t);
   await rows.insertOne({ _id: 'a', n: 1 });
   const connection = await rawConnection(url);
   const answer = await connection.send({
@@ -106,8 +111,8 @@ test('a transaction: ends with its socket, and gives the lock back', only, async
   await stop();
 });
 
-test('a transaction: is aborted after its lifetime', only, async () => {
-  const { client, rows, stop } = await startedWith({ transactionLifetimeLimitSeconds: 0.2 });
+test('a transaction: is aborted after its lifetime', only, async (t) => {
+  const { client, rows, stop } = await startedWith(t, { transactionLifetimeLimitSeconds: 0.2 });
   await rows.insertOne({ _id: 'a', n: 1 });
   const session = client.startSession();
   session.startTransaction();
@@ -121,8 +126,8 @@ test('a transaction: is aborted after its lifetime', only, async () => {
   await stop();
 });
 
-test('a retryable write sent again while the first still waits: is done once', only, async () => {
-  const { client, url, rows, stop } = await startedWith();
+test('a retryable write sent again while the first still waits: is done once', only, async (t) => {
+  const { client, url, rows, stop } = await startedWith(t);
   await rows.insertOne({ _id: 'a', n: 0 });
   const session = client.startSession();
   session.startTransaction();
@@ -140,15 +145,17 @@ test('a retryable write sent again while the first still waits: is done once', o
   await stop();
 });
 
-test('data: is there after a clean restart, with collections, indexes and every kind of id', only, async () => {
-  const first = await startedWith();
+test('data: is there after a clean restart, with collections, indexes and every kind of id', only, async (t) => {
+  const first = await startedWith(t);
   await first.db.createCollection('empty');
   await first.rows.createIndex({ n: 1 }, { unique: true });
   await first.rows.insertOne({ _id: 'a\u0000\ud800', n: 1 });
-  await first.db.collection<{ _id: { x: number } }>('ids').insertOne({ _id: { x: 1 } });
+  // Two numbers that differ in bits which, as characters, are not text.
+  const ids = [1 + 0xd800 * 2 ** -20, 1 + 0xd801 * 2 ** -20, -3, 0];
+  await first.db.collection<{ _id: number }>('ids').insertMany(ids.map((_id) => ({ _id })));
   await first.stop();
 
-  const second = await startedWith({ dir: first.dir });
+  const second = await startedWith(t, { dir: first.dir });
   assert.deepEqual((await second.db.listCollections().toArray()).map(({ name }) => name).sort(), [
     'empty',
     'ids',
@@ -156,19 +163,20 @@ test('data: is there after a clean restart, with collections, indexes and every 
   ]);
   assert.equal(await second.rows.countDocuments({ n: 1 }), 1);
   assert.equal((await refusal(second.rows.insertOne({ _id: 'b', n: 1 }))).code, 11000);
+  assert.deepEqual((await second.db.collection('ids').distinct('_id')).length, ids.length);
   await second.rows.deleteMany({});
   await second.db.collection('ids').drop();
   await second.stop();
 
-  const third = await startedWith({ dir: first.dir });
+  const third = await startedWith(t, { dir: first.dir });
   assert.equal(await third.rows.countDocuments(), 0);
   assert.equal((await third.db.listCollections().toArray()).length, 2);
   await third.stop();
 });
 
-test('SIGKILL: what was acknowledged is there, what was not committed is not', only, async () => {
-  const dir = await temporaryFolder();
-  const first = await spawned(dir);
+test('SIGKILL: what was acknowledged is there, what was not committed is not', only, async (t) => {
+  const dir = await folder(t);
+  const first = await spawned(t, dir);
   const client = new MongoClient(first.url, { serverSelectionTimeoutMS: 500, retryWrites: false });
   const rows = client.db('test').collection<Row>('rows');
   const pairs = client.db('pairs').collection<Row>('rows');
@@ -202,7 +210,7 @@ test('SIGKILL: what was acknowledged is there, what was not committed is not', o
   await Promise.all(work);
   await client.close();
 
-  const second = await startedWith({ dir });
+  const second = await startedWith(t, { dir });
   assert.equal(await second.rows.countDocuments({ _id: { $in: acknowledged } }), acknowledged.length);
   const found = await second.client
     .db('pairs')
@@ -217,8 +225,21 @@ test('SIGKILL: what was acknowledged is there, what was not committed is not', o
   await second.stop();
 });
 
-test('SIGKILL: a write or a commit sent again afterwards is answered as before', only, async () => {
-  const dir = await temporaryFolder();
+test('SIGKILL: at the very moment of the answer, a large write is there', only, async (t) => {
+  const dir = await folder(t);
+  const { child, url } = await spawned(t, dir);
+  const connection = await rawConnection(url);
+  const documents = Array.from({ length: 10_000 }, (_, _id) => ({ _id, text: 'x'.repeat(100) }));
+  const answer = await connection.send({ insert: 'rows', documents, $db: 'test' });
+  await ended(child, 'SIGKILL');
+  assert.equal(answer.n, documents.length);
+  const second = await startedWith(t, { dir });
+  assert.equal(await second.rows.countDocuments(), documents.length);
+  await second.stop();
+});
+
+test('SIGKILL: a write or a commit sent again afterwards is answered as before', only, async (t) => {
+  const dir = await folder(t);
   const [writing, committing] = [newSession(), newSession()];
   const update = {
     update: 'rows',
@@ -230,7 +251,7 @@ test('SIGKILL: a write or a commit sent again afterwards is answered as before',
   const insert = { insert: 'rows', documents: [{ _id: 'b' }], $db: 'test', ...inTransaction(committing, 1, true) };
   const commit = commitOf(committing, 1);
 
-  const { child, url } = await spawned(dir);
+  const { child, url } = await spawned(t, dir);
   const before = await rawConnection(url);
   before.socket.on('error', () => {});
   const first = await before.send(update);
@@ -238,7 +259,7 @@ test('SIGKILL: a write or a commit sent again afterwards is answered as before',
   assert.equal((await before.send(commit)).ok, 1);
   await ended(child, 'SIGKILL');
 
-  const second = await startedWith({ dir });
+  const second = await startedWith(t, { dir });
   const afterwards = await rawConnection(second.url);
   assert.deepEqual((await afterwards.send(update)).upserted, first.upserted);
   assert.equal((await afterwards.send(commit)).ok, 1);
@@ -247,22 +268,22 @@ test('SIGKILL: a write or a commit sent again afterwards is answered as before',
   await second.stop();
 });
 
-test('a folder: is served by one process only, and free after its end', only, async () => {
-  const dir = await temporaryFolder();
-  const { child, url } = await spawned(dir);
+test('a folder: is served by one process only, and free after its end', only, async (t) => {
+  const dir = await folder(t);
+  const { child, url } = await spawned(t, dir);
   await assert.rejects(startMongoStandin({ dir }), /served by another process/);
   const client = new MongoClient(url);
   await client.db('test').collection('rows').insertOne({ a: 1 });
   await client.close();
   assert.equal(await ended(child, 'SIGTERM'), 0);
-  const next = await startedWith({ dir });
+  const next = await startedWith(t, { dir });
   await assert.rejects(startMongoStandin({ dir }), /served by another process/);
   assert.equal(await next.rows.countDocuments(), 1);
   await next.stop();
 });
 
-test('bytes of another protocol: cost their connection only', only, async () => {
-  const { port, client, stop } = await startedWith();
+test('bytes of another protocol: cost their connection only', only, async (t) => {
+  const { port, client, stop } = await startedWith(t);
   for (const bytes of [
     Buffer.from('GET / HTTP/1.1\r\n\r\n'),
     Buffer.alloc(64),
@@ -276,8 +297,8 @@ test('bytes of another protocol: cost their connection only', only, async () => 
   await stop();
 });
 
-test('what is not supported: is refused, never ignored', only, async () => {
-  const { rows, db, stop } = await startedWith();
+test('what is not supported: is refused, never ignored', only, async (t) => {
+  const { rows, db, stop } = await startedWith(t);
   const refusals = [
     () => rows.find({}, { collation: { locale: 'en' } }).toArray(),
     () => rows.updateOne({}, { $set: { 'n.$[x]': 1 } }, { arrayFilters: [{ x: 1 }] }),

@@ -98,6 +98,8 @@ test('conflict: a document that an open transaction has changed', async () => {
   await withTransactions(2, async (one, two) => {
     await collection.updateOne({ _id: 1 }, { $inc: { n: 1 } }, { session: one });
     assertConflict(await refusal(collection.updateOne({ _id: 1 }, { $inc: { n: 1 } }, { session: two })));
+    // The conflict has ended the transaction.
+    assert.equal((await refusal(collection.findOne({}, { session: two }))).code, 251);
     await one.commitTransaction();
   });
   assert.equal((await collection.findOne())?.n, 2);
