@@ -1,10 +1,10 @@
 // `npm start`, `npm stop`, `npm run status`, `npm run reset` and `npm run mail`.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, watch } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readMailbox } from './mailbox.ts';
-import { type Platform, platformPorts, startPlatform } from './platform.ts';
+import { type Platform, platformPorts, services, startPlatform } from './platform.ts';
 import { gone, isRunning, readState, stopRecorded } from './processes.ts';
 import { removePostgres, takenPortsLine } from './servers/index.ts';
 
@@ -57,8 +57,8 @@ curl -s ${url}/api/v1/orders -H "authorization: Bearer $TOKEN" -H 'content-type:
 
 /** Prints what is appended to the services' logs, each line with its name before it. */
 function followLogs(folder: string): void {
+  const isService = (file: string) => services.some(({ name }) => new RegExp(`^${name}(-\\d+)?\\.log$`).test(file));
   const places = new Map<string, number>();
-  const rest = new Map<string, string>();
   const readOn = (file: string) => {
     const path = join(folder, file);
     const size = existsSync(path) ? statSync(path).size : 0;
@@ -67,14 +67,16 @@ function followLogs(folder: string): void {
     const buffer = Buffer.alloc(size - from);
     const handle = openSync(path, 'r');
     readSync(handle, buffer, 0, buffer.length, from);
-    places.set(file, size);
-    const lines = ((rest.get(file) ?? '') + buffer.toString('utf8')).split('\n');
-    rest.set(file, lines.pop() ?? '');
-    for (const line of lines) console.log(`${file.replace('.log', '').padEnd(22)} ${line}`);
+    closeSync(handle);
+    // Whole lines only; the rest comes with what follows it.
+    const end = buffer.lastIndexOf('\n') + 1;
+    places.set(file, from + end);
+    for (const line of buffer.toString('utf8', 0, end).split('\n').slice(0, -1))
+      console.log(`${file.replace('.log', '').padEnd(22)} ${line}`);
   };
   for (const file of readdirSync(folder)) places.set(file, statSync(join(folder, file)).size);
   watch(folder, (_event, file) => {
-    if (file?.endsWith('.log')) readOn(file);
+    if (file !== null && isService(file)) readOn(file);
   });
 }
 
@@ -87,25 +89,35 @@ async function start(options: { replicas: number; detach: boolean; background: b
   if (detach) return startInBackground(replicas);
 
   const startedAt = performance.now();
+  const starting = new AbortController();
   let platform: Platform | undefined;
-  let stopping: Promise<void> | undefined;
-  const starting = startPlatform({ dir, replicas, log: say });
-  const stop = (signal: string) => {
-    stopping ??= (async () => {
-      if (signal === 'SIGINT') say('\nStopping …');
-      // A start that is under way ends first: only then is it known what there is to stop.
-      platform ??= await starting.catch(() => undefined);
-      await platform?.stop();
-      say('Everything has stopped.');
-      rmSync(stateFile, { force: true });
-      process.exit(0);
-    })();
+  const stopAndEnd = async (code: number) => {
+    starting.abort();
+    await platform?.stop();
+    if (platform === undefined) return;
+    rmSync(stateFile, { force: true });
+    say('Everything has stopped.');
+    process.exit(code);
   };
-  process.on('SIGINT', () => stop('SIGINT'));
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGHUP', () => stop('SIGHUP'));
-  platform = await starting;
-  if (stopping !== undefined) return;
+  let isStopping = false;
+  const stopOnce = (code: number) => {
+    if (isStopping) return;
+    isStopping = true;
+    say('Stopping …');
+    void stopAndEnd(code);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopOnce(0));
+  process.on('uncaughtException', (error) => {
+    say(`The runner has failed: ${error.stack}`);
+    stopOnce(1);
+  });
+  try {
+    platform = await startPlatform({ dir, replicas, log: say, signal: starting.signal });
+  } catch (error) {
+    // Nothing runs any more.
+    rmSync(stateFile, { force: true });
+    throw error;
+  }
   say(banner(platform, (performance.now() - startedAt) / 1000));
   if (!background) return followLogs(join(dir, 'logs'));
   process.send?.({ ready: true });
@@ -145,7 +157,10 @@ async function stop(): Promise<void> {
   }
   if (isRunning(state.owner)) {
     process.kill(state.owner.pid, 'SIGTERM');
-    await gone(state.owner, STOP_LIMIT_MS);
+    if (!(await gone(state.owner, STOP_LIMIT_MS))) {
+      console.log('The runner does not end; it is killed.');
+      process.kill(state.owner.pid, 'SIGKILL');
+    }
   }
   // What a runner that was killed has left.
   await stopRecorded(readState(stateFile) ?? state);
@@ -181,8 +196,13 @@ function reset(): void {
   if (isStarted()) throw new UsageError('The platform is running: `npm stop` first.');
   if (!existsSync(dir)) return;
   removePostgres(join(dir, 'postgres'));
-  for (const entry of readdirSync(dir))
-    if (!caches.has(entry)) rmSync(join(dir, entry), { recursive: true, force: true });
+  for (const entry of readdirSync(dir)) {
+    const folder = join(dir, entry);
+    const owner = readState(join(folder, 'state.json'))?.owner;
+    // Tests may be running in a folder beside.
+    const isInUse = owner !== undefined && isRunning(owner);
+    if (!caches.has(entry) && !isInUse) rmSync(folder, { recursive: true, force: true });
+  }
   console.log('All data is dropped.');
 }
 
@@ -205,6 +225,8 @@ async function mail(json: boolean, which: string | undefined): Promise<void> {
 async function main(): Promise<void> {
   const [command = '', ...rest] = process.argv.slice(2);
   const { values, positionals } = readArguments(rest);
+  const unknown = positionals[command === 'mail' ? 1 : 0];
+  if (unknown !== undefined) throw new UsageError(`Unknown argument: ${unknown}`);
   const replicas = Number(values.replicas);
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 9)
     throw new UsageError('--replicas is a number from 1 to 9.');
@@ -241,6 +263,9 @@ function readArguments(args: string[]) {
     throw new UsageError((error as Error).message.split('. ')[0]);
   }
 }
+
+// Whoever reads our output may go away before us.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 try {
   await main();

@@ -1,17 +1,26 @@
 // The whole platform on this machine: servers, migrations, payment simulator, mail sink and the six services, as processes of their own.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertTopology, brokerDefinitions, fullTopology } from '@glasshouse/shared/event-bus';
 import { connect } from 'amqplib';
-import { createProcessTable, type Log, lastLines, type ManagedProcess, type ProcessTable } from './processes.ts';
+import {
+  createProcessTable,
+  type Log,
+  lastLines,
+  type ManagedProcess,
+  type ProcessTable,
+  waitUntilUp,
+} from './processes.ts';
 import { type DatabaseUrls, provisionDatabase } from './provision.ts';
 import { openSecrets, type Secrets } from './secrets.ts';
 import {
-  freePort,
+  isFree,
   type MongoServer,
+  onFreePort,
   type PostgresServer,
   type RabbitMqServer,
+  type SmtpSink,
   startMongo,
   startPostgres,
   startRabbitMq,
@@ -19,8 +28,13 @@ import {
 } from './servers/index.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
-const READY_LIMIT_MS = 60_000;
+const SHORTEST_RESTART_PAUSE_MS = 1_000;
 const LONGEST_RESTART_PAUSE_MS = 30_000;
+/** A process that has run for this long before it ended is started again without a longer pause. */
+const STEADY_AFTER_MS = 60_000;
+/** The services' own default for METRICS_PORT, from their port on. */
+const METRICS_PORT_DISTANCE = 6_000;
+const LONGEST_LOG_BYTES = 10 * 1024 * 1024;
 
 interface ServiceDescription {
   name: string;
@@ -73,12 +87,11 @@ export const services: readonly ServiceDescription[] = [
 
 const SIMULATOR = 'payment-simulator';
 
-/** One process of the platform, which can be ended and started again. */
+/** One process of the platform, which can be ended and started again. It keeps its port. */
 export interface PlatformProcess {
   name: string;
-  url: string;
   pid(): number | undefined;
-  /** SIGTERM; returns when it is gone. It stays gone until `start`. */
+  /** Asks it to end; returns when it is gone. It stays gone until `start`. */
   stop(): Promise<void>;
   /** SIGKILL; returns when it is gone. It stays gone until `start`. */
   kill(): Promise<void>;
@@ -86,18 +99,11 @@ export interface PlatformProcess {
   start(): Promise<void>;
 }
 
-/** RabbitMQ, to be taken away and given back on the same ports. Only where it is embedded. */
-export interface BrokerControl {
-  stop(): Promise<void>;
-  kill(): Promise<void>;
-  start(): Promise<void>;
-}
-
 export interface Platform {
   gatewayUrl: string;
   /** The base URLs of each service, one for each copy. */
   urls: Record<string, string[]>;
-  /** By name: a service's, `<name>-2` for its second copy, `payment-simulator`. */
+  /** By name: a service's, `<name>-2` for its second copy, `payment-simulator`, `mail-server`, `postgres`, `mongo`, `rabbitmq`. */
   processes: Map<string, PlatformProcess>;
   servers: {
     postgres: PostgresServer | undefined;
@@ -106,7 +112,8 @@ export interface Platform {
   };
   /** Superuser's and administrator's access, for tests. */
   admin: { postgresUrl: string | undefined; mongoUrl: string; rabbitmqUrl: string; managementUrl: string | undefined };
-  broker: BrokerControl;
+  /** RabbitMQ, to be taken away and given back; does nothing where it is not embedded. */
+  broker: Omit<PlatformProcess, 'name' | 'pid'>;
   mailDir: string;
   /** What the auditor needs. */
   auditEnv: Record<string, string>;
@@ -125,8 +132,10 @@ export interface PlatformOptions {
   env?: NodeJS.ProcessEnv;
   log: Log;
   processes?: ProcessTable;
-  /** Whether a service that ends by itself is started again. */
+  /** Whether a process that ends by itself is started again. */
   restart?: boolean;
+  /** Gives up a start that is under way. */
+  signal?: AbortSignal;
   fsync?: boolean;
 }
 
@@ -145,85 +154,104 @@ function withDatabase(mongoUrl: string, database: string): string {
   return url.href;
 }
 
+/** What a supervised process is started by: returns when it is ready. */
+type Launch = () => Promise<Pick<ManagedProcess, 'pid' | 'running' | 'exited' | 'stop' | 'kill'>>;
+
 /**
  * Starts the platform and returns when every service is ready. Where something can't start, what has been started is stopped again.
  * @throws with the last lines of the log of what did not come up
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const { replicas = 1, portOffset = 0, env = process.env, log, restart = true, fsync = true } = options;
+  const { replicas = 1, portOffset = 0, env = process.env, log, restart = true, fsync = true, signal } = options;
   const dir = resolve(options.dir);
   const cacheDir = resolve(options.cacheDir ?? dir);
-  mkdirSync(join(dir, 'logs'), { recursive: true, mode: 0o700 });
+  const logs = join(dir, 'logs');
+  mkdirSync(logs, { recursive: true, mode: 0o700 });
+  dropLongLogs(logs);
   const table = options.processes ?? createProcessTable(join(dir, 'state.json'));
   const secrets = openSecrets(join(dir, 'secrets.json'));
-  const logFile = (name: string) => join(dir, 'logs', `${name}.log`);
-  const stops: (() => Promise<void>)[] = [];
-  let stopping = false;
+  const logFile = (name: string) => join(logs, `${name}.log`);
+  const processes = new Map<string, PlatformProcess>();
+  let stopped: Promise<void> | undefined;
 
-  const stop = async () => {
-    stopping = true;
-    // Services first, what they write to afterwards.
-    await Promise.all(platformProcesses.map((process) => process.stop()));
-    for (const end of stops.splice(0).reverse()) await end();
+  const stop = () => {
+    stopped ??= (async () => {
+      // Services first, what they call and write to afterwards.
+      await table.stopAll(['service', 'provider']);
+      await Promise.allSettled([...processes.values()].map((process) => process.stop()));
+      await table.stopAll();
+    })();
+    return stopped;
   };
-  const platformProcesses: PlatformProcess[] = [];
 
   const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     const startedAt = performance.now();
-    const result = await work();
-    log(`${name.padEnd(40)} ${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s`);
-    return result;
+    try {
+      const result = await work();
+      log(`${name.padEnd(40)} ${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s`);
+      return result;
+    } catch (error) {
+      // What starts beside it need not be waited for.
+      void stop();
+      throw error;
+    }
   };
 
   /** A process that is started again when it ends by itself, unless somebody has ended it. */
-  const supervise = async (
-    name: string,
-    url: string,
-    launch: () => Promise<ManagedProcess>,
-  ): Promise<PlatformProcess> => {
-    let child: ManagedProcess | undefined;
+  const supervise = async (name: string, launch: Launch): Promise<void> => {
+    let child: Awaited<ReturnType<Launch>> | undefined;
     let isWanted = false;
+    let pauseMs = SHORTEST_RESTART_PAUSE_MS;
     const start = async () => {
       isWanted = true;
       const started = await launch();
       child = started;
-      void started.exited.then(async ({ code, signal }) => {
-        if (!isWanted || stopping || child !== started || !restart) return;
-        log(`${name} ended by itself (${signal ?? `exit code ${code}`}); it is started again`);
-        for (let pause = 1_000; isWanted && !stopping; pause = Math.min(LONGEST_RESTART_PAUSE_MS, pause * 2)) {
-          await delay(pause);
-          if (!isWanted || stopping) return;
-          try {
-            return await start();
-          } catch (error) {
-            log(`${name} can't be started: ${(error as Error).message.split('\n').at(-1)}`);
-          }
-        }
+      if (!isWanted) return started.stop();
+      const startedAt = performance.now();
+      void started.exited.then(({ code, signal: ending }) => {
+        if (!restart || !isWanted || stopped !== undefined || child !== started) return;
+        log(`${name} ended by itself (${ending ?? `exit code ${code}`}); it is started again`);
+        if (performance.now() - startedAt > STEADY_AFTER_MS) pauseMs = SHORTEST_RESTART_PAUSE_MS;
+        void startAgain();
       });
-      await whenReady(name, url, started, logFile(name));
     };
-    const end = (how: (running: ManagedProcess) => Promise<void>) => async () => {
-      isWanted = false;
-      if (child !== undefined) await how(child);
+    const startAgain = async () => {
+      for (;;) {
+        await delay(pauseMs, undefined, { ref: false });
+        pauseMs = Math.min(LONGEST_RESTART_PAUSE_MS, pauseMs * 2);
+        if (!isWanted || stopped !== undefined) return;
+        try {
+          return await start();
+        } catch (error) {
+          if (stopped === undefined) log(`${name} can't be started: ${(error as Error).message.split('\n').at(-1)}`);
+        }
+      }
     };
-    const managed: PlatformProcess = {
+    processes.set(name, {
       name,
-      url,
       pid: () => (child?.running() ? child.pid : undefined),
-      stop: end((running) => running.stop(15_000)),
-      kill: end((running) => running.kill()),
+      async stop() {
+        isWanted = false;
+        await child?.stop();
+      },
+      async kill() {
+        isWanted = false;
+        await child?.kill();
+      },
       start,
-    };
-    platformProcesses.push(managed);
+    });
     await start();
-    return managed;
   };
 
+  const giveUp = () => void stop();
+  signal?.addEventListener('abort', giveUp);
   try {
     return await build();
   } catch (error) {
     await stop();
-    throw error;
+    throw signal?.aborted ? new Error('The start was given up.') : error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
   }
 
   async function build(): Promise<Platform> {
@@ -233,24 +261,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         .map(({ name }) => [name, secrets(`rabbitmq ${name}`)]),
       ['monitoring', secrets('rabbitmq monitoring')],
     ]);
-    const definitions = brokerDefinitions(usersOfTheBroker);
-    let rabbitmq: RabbitMqServer | undefined;
-    const startBroker = async () => {
-      rabbitmq = await startRabbitMq({
-        dir: join(dir, 'rabbitmq'),
-        cacheDir: join(cacheDir, 'rabbitmq-dist'),
-        definitions,
-        ...(rabbitmq === undefined ? {} : { ports: rabbitmq.ports }),
-        log,
-        processes: table,
-        logFile: logFile('rabbitmq'),
-      });
-    };
     const stripeKey = `sk_test_${secrets('stripe')}`;
-    const simulatorPort = await freePort();
-    const simulatorUrl = `http://127.0.0.1:${simulatorPort}`;
 
-    const [databases, mongo, , smtp] = await Promise.all([
+    const [databases, mongo, rabbitmq, smtp, simulatorUrl] = await all([
       step('PostgreSQL', () => startDatabases(secrets)),
       step('MongoDB', async () => {
         if (
@@ -258,49 +271,67 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
           (env.PRODUCTS_MONGO_URL !== undefined && env.NOTIFICATIONS_MONGO_URL !== undefined)
         )
           return undefined;
-        const server = await startMongo({
-          dir: join(dir, 'mongo'),
-          cacheDir: join(cacheDir, 'mongodb-binaries'),
-          log,
-          processes: table,
-          logFile: logFile('mongo'),
-        });
-        stops.push(() => server.stop());
-        return server;
+        return superviseServer('mongo', (before: MongoServer | undefined) =>
+          startMongo({
+            dir: join(dir, 'mongo'),
+            cacheDir: join(cacheDir, 'mongodb-binaries'),
+            ...(before && { port: before.port }),
+            log,
+            processes: table,
+            logFile: logFile('mongo'),
+          }),
+        );
       }),
       step('RabbitMQ', async () => {
         if (env.RABBITMQ_URL !== undefined) return declareTopology(env.RABBITMQ_URL);
-        await startBroker();
-        stops.push(async () => rabbitmq?.stop());
-      }),
-      step('mail server', async () => {
-        const sink = await startSmtpSink({
-          dir: join(dir, 'mail'),
-          log,
-          processes: table,
-          logFile: logFile('smtp-sink'),
+        return superviseServer('rabbitmq', async (before: RabbitMqServer | undefined) => {
+          // Where only the node has ended, its port mapper is still there.
+          await before?.kill();
+          return startRabbitMq({
+            dir: join(dir, 'rabbitmq'),
+            cacheDir: join(cacheDir, 'rabbitmq-dist'),
+            definitions: brokerDefinitions(usersOfTheBroker),
+            ...(before && { ports: before.ports }),
+            log,
+            processes: table,
+            logFile: logFile('rabbitmq'),
+          });
         });
-        stops.push(() => sink.stop());
-        return sink;
       }),
-      step('payment provider', () =>
-        supervise(SIMULATOR, simulatorUrl, () =>
-          table.start({
-            name: SIMULATOR,
-            command: process.execPath,
-            args: [join(ROOT, 'infrastructure/payment-simulator/src/main.ts')],
-            env: {
-              ...env,
-              PORT: String(simulatorPort),
-              LEDGER_FILE: join(dir, 'ledger.db'),
-              STRIPE_API_KEY: stripeKey,
-            },
-            logFile: logFile(SIMULATOR),
-            stage: 'service',
-            port: simulatorPort,
+      step('mail server', () =>
+        superviseServer('mail-server', (before: SmtpSink | undefined) =>
+          startSmtpSink({
+            dir: join(dir, 'mail'),
+            ...(before && { port: before.port }),
+            log,
+            processes: table,
+            logFile: logFile('mail-server'),
           }),
         ),
       ),
+      step('payment provider', async () => {
+        const server = await superviseServer(SIMULATOR, (before: { port: number } | undefined) =>
+          onFreePort(before?.port, async (port) => {
+            const child = await table.start({
+              name: SIMULATOR,
+              stage: 'provider',
+              command: process.execPath,
+              args: [join(ROOT, 'infrastructure/payment-simulator/src/main.ts')],
+              env: {
+                ...env,
+                PORT: String(port),
+                LEDGER_FILE: join(dir, 'ledger.db'),
+                STRIPE_API_KEY: stripeKey,
+              },
+              logFile: logFile(SIMULATOR),
+              port,
+            });
+            await waitUntilUp(child, logFile(SIMULATOR), () => isReady(`http://127.0.0.1:${port}`));
+            return { port, process: child, stop: () => child.stop() };
+          }),
+        );
+        return `http://127.0.0.1:${server.port}`;
+      }),
     ]);
 
     const urls: Record<string, string[]> = {};
@@ -348,7 +379,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     };
 
     await step('migrations and demo data', () =>
-      Promise.all(
+      all(
         services
           .filter((service) => service.postgres ?? service.mongo)
           .map(async (service) => {
@@ -356,12 +387,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
             const migration = databases.get(service.name)?.migration;
             const child = await table.start({
               name,
+              stage: 'service',
               command: process.execPath,
               args: ['src/migrate.ts'],
               cwd: join(ROOT, service.name),
               env: { ...settingsOf(service), ...(migration && { MIGRATION_DATABASE_URL: migration }) },
               logFile: logFile(name),
-              stage: 'service',
             });
             const { code } = await child.exited;
             if (code !== 0) throw new Error(`${name} failed:\n${lastLines(logFile(name))}`);
@@ -371,23 +402,29 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
     const telemetry = env.OTEL_EXPORTER_OTLP_ENDPOINT ? ['--import', '@glasshouse/shared/telemetry/register'] : [];
     await step(replicas === 1 ? 'six services' : `six services, ${replicas} of each`, () =>
-      Promise.all(
+      all(
         services.flatMap((service) =>
-          (urls[service.name] ?? []).map((url, copy) => {
+          (urls[service.name] ?? []).map(async (url, copy) => {
             const name = copy === 0 ? service.name : `${service.name}-${copy + 1}`;
             const port = Number(new URL(url).port);
-            return supervise(name, url, () =>
-              table.start({
-                name,
-                command: process.execPath,
-                args: [...telemetry, 'src/main.ts'],
-                cwd: join(ROOT, service.name),
-                env: { ...settingsOf(service), PORT: String(port), METRICS_PORT: String(port + 6_000) },
-                logFile: logFile(name),
-                stage: 'service',
-                port,
-              }),
-            );
+            const metricsPort = port + METRICS_PORT_DISTANCE;
+            return onFreePort((await isFree(metricsPort)) ? metricsPort : undefined, async (metrics) => {
+              if (metrics !== metricsPort) log(`${name}: port ${metricsPort} is taken, its metrics are on ${metrics}`);
+              await supervise(name, async () => {
+                const child = await table.start({
+                  name,
+                  stage: 'service',
+                  command: process.execPath,
+                  args: [...telemetry, 'src/main.ts'],
+                  cwd: join(ROOT, service.name),
+                  env: { ...settingsOf(service), PORT: String(port), METRICS_PORT: String(metrics) },
+                  logFile: logFile(name),
+                  port,
+                });
+                await waitUntilUp(child, logFile(name), () => isReady(url));
+                return child;
+              });
+            });
           }),
         ),
       ),
@@ -417,7 +454,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     return {
       gatewayUrl: urls['api-gateway']?.[0] ?? '',
       urls,
-      processes: new Map(platformProcesses.map((process) => [process.name, process])),
+      processes,
       servers: { postgres: databases.server, rabbitmq, mongo },
       admin: {
         postgresUrl: databases.server?.url,
@@ -426,14 +463,28 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         managementUrl: rabbitmq?.managementUrl ?? env.RABBITMQ_MANAGEMENT_URL,
       },
       broker: {
-        stop: async () => rabbitmq?.stop(),
-        kill: async () => rabbitmq?.kill(),
-        start: startBroker,
+        stop: async () => processes.get('rabbitmq')?.stop(),
+        kill: async () => processes.get('rabbitmq')?.kill(),
+        start: async () => processes.get('rabbitmq')?.start(),
       },
       mailDir: join(dir, 'mail'),
       auditEnv,
       stop,
     };
+  }
+
+  /** Supervises a server and returns it as it came up first; `launch` is given the one before, whose ports it takes again. */
+  async function superviseServer<
+    T extends { process: ManagedProcess; stop(): Promise<void>; kill?: () => Promise<void> },
+  >(name: string, launch: (before: T | undefined) => Promise<T>): Promise<T> {
+    let server: T | undefined;
+    await supervise(name, async () => {
+      const started = await launch(server);
+      server = started;
+      return { ...started.process, stop: () => started.stop(), kill: started.kill ?? started.process.kill };
+    });
+    if (server === undefined) throw new Error(`${name} was not started.`);
+    return server;
   }
 
   /** The three databases: those that the environment names as they are, the others on an embedded server. */
@@ -447,15 +498,16 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         continue;
       }
       if (databases.server === undefined) {
-        const server = await startPostgres({
-          dir: join(dir, 'postgres'),
-          log,
-          processes: table,
-          logFile: logFile('postgres'),
-          fsync,
-        });
-        stops.push(() => server.stop());
-        databases.server = server;
+        databases.server = await superviseServer('postgres', (before: PostgresServer | undefined) =>
+          startPostgres({
+            dir: join(dir, 'postgres'),
+            ...(before && { port: before.port }),
+            log,
+            processes: table,
+            logFile: logFile('postgres'),
+            fsync,
+          }),
+        );
       }
       databases.set(name, await provisionDatabase(databases.server.url, postgres.database, postgres.role, known));
     }
@@ -463,21 +515,29 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
 }
 
-async function declareTopology(url: string): Promise<void> {
+async function declareTopology(url: string): Promise<undefined> {
   const connection = await connect(url);
   const channel = await connection.createChannel();
   await assertTopology(channel, fullTopology());
   await connection.close();
 }
 
-/** Waits for `GET /ready`; throws where the process ends before. */
-async function whenReady(name: string, url: string, child: ManagedProcess, logFile: string): Promise<void> {
-  const endsAt = performance.now() + READY_LIMIT_MS;
-  while (performance.now() < endsAt) {
-    if (!child.running()) throw new Error(`${name} ended while starting:\n${lastLines(logFile)}`);
-    const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-    if (response?.ok) return;
-    await delay(100);
+async function isReady(url: string): Promise<boolean> {
+  const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+  await response?.body?.cancel();
+  return response?.ok ?? false;
+}
+
+/** As `Promise.all`, but when it throws, nothing goes on behind the caller's back. */
+async function all<T extends readonly unknown[] | []>(work: T): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
+/** Logs are appended to, start after start; one that has grown long begins anew. */
+function dropLongLogs(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const file = join(folder, name);
+    if (statSync(file).size > LONGEST_LOG_BYTES) rmSync(file);
   }
-  throw new Error(`${name} was not ready after ${READY_LIMIT_MS / 1000} s:\n${lastLines(logFile)}`);
 }

@@ -8,17 +8,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Takes one line for people to read. */
 export type Log = (line: string) => void;
 
+/**
+ * The order in which processes end: services before what they call (`provider`: payment, mail), then the servers that
+ * hold their data, then what those need.
+ */
+const STAGES = ['service', 'provider', 'server', 'helper'] as const;
+export type Stage = (typeof STAGES)[number];
+
 /** What survives of a process in the state file: enough to end it, and only it, after its starter died. */
 export type ProcessRecord = {
   name: string;
   pid: number;
   /** See `identityOf`. */
   identity: string;
-  /** Services end before the servers that they write to. */
-  stage: 'service' | 'server';
+  stage: Stage;
   stopSignal: NodeJS.Signals;
   port?: number;
 };
+
+/** How long a process may take to end after it was asked to. */
+const STOP_GRACE_MS = 20_000;
 
 export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null };
 
@@ -42,7 +51,7 @@ export type StartOptions = {
   cwd?: string;
   /** Output is appended here by the process itself: it goes on when we die. */
   logFile: string;
-  stage?: 'service' | 'server';
+  stage: Stage;
   stopSignal?: NodeJS.Signals;
   port?: number;
   uid?: number;
@@ -51,8 +60,11 @@ export type StartOptions = {
 
 /** The processes of one starter, kept in a file where one is given. */
 export type ProcessTable = {
+  /** @throws when the program cannot be run, or after `stopAll` */
   start(options: StartOptions): Promise<ManagedProcess>;
   running(): ManagedProcess[];
+  /** Ends all of these stages, one stage after the other, all stages where none are named. Nothing is started after it. */
+  stopAll(stages?: readonly Stage[]): Promise<void>;
 };
 
 /** The content of a state file: its owner and the processes that it started. */
@@ -108,12 +120,15 @@ export function readState(file: string): State | undefined {
 
 /** A table of processes; with `stateFile`, one that `stopRecorded` can end later from another process. */
 export function createProcessTable(stateFile?: string): ProcessTable {
-  const running = new Map<ManagedProcess, ProcessRecord>();
+  const running = new Map<ManagedProcess, Stage>();
+  // Also those that ended by themselves: `status` shows that they are missing.
+  const records = new Map<string, ProcessRecord>();
+  let isClosed = false;
 
   function save(): void {
     if (stateFile === undefined) return;
     const owner = { pid: process.pid, identity: identityOf(process.pid) ?? '' };
-    const state: State = { owner, processes: [...running.values()] };
+    const state: State = { owner, processes: [...records.values()] };
     mkdirSync(dirname(stateFile), { recursive: true });
     writeFileSync(`${stateFile}.new`, JSON.stringify(state, null, 2), { mode: 0o600 });
     renameSync(`${stateFile}.new`, stateFile);
@@ -121,7 +136,8 @@ export function createProcessTable(stateFile?: string): ProcessTable {
   save();
 
   async function start(options: StartOptions): Promise<ManagedProcess> {
-    const { name, command, args = [], env = process.env, cwd, uid, gid } = options;
+    const { name, command, args = [], env = process.env, cwd, uid, gid, stage, stopSignal = 'SIGTERM' } = options;
+    if (isClosed) throw new Error(`${name} is not started: everything is being stopped.`);
     mkdirSync(dirname(options.logFile), { recursive: true });
     const output = openSync(options.logFile, 'a');
     // A process group of its own: Ctrl-C in the terminal reaches us alone, and we end the others in order.
@@ -139,16 +155,18 @@ export function createProcessTable(stateFile?: string): ProcessTable {
       const [error] = (await once(child, 'error')) as [Error];
       throw new Error(`${name} could not be started: ${error.message}`);
     }
+    let isEnding = false;
     const exited = new Promise<ProcessExit>((resolve) => {
       child.once('exit', (code, signal) => {
         running.delete(managed);
+        if ((isEnding || code === 0) && records.get(name)?.pid === pid) records.delete(name);
         save();
         resolve({ code, signal });
       });
     });
-    const stopSignal = options.stopSignal ?? 'SIGTERM';
     const isUp = () => child.exitCode === null && child.signalCode === null;
     async function kill(): Promise<void> {
+      isEnding = true;
       if (isUp()) signalGroup(pid, 'SIGKILL');
       await exited;
     }
@@ -158,34 +176,38 @@ export function createProcessTable(stateFile?: string): ProcessTable {
       running: isUp,
       exited,
       kill,
-      async stop(graceMs = 15_000) {
+      async stop(graceMs = STOP_GRACE_MS) {
+        isEnding = true;
         if (isUp()) child.kill(stopSignal);
         const ended = await Promise.race([exited.then(() => true), sleep(graceMs, false, { ref: false })]);
         if (!ended) await kill();
       },
     };
-    running.set(managed, {
-      name,
-      pid,
-      identity: identityOf(pid) ?? '',
-      stage: options.stage ?? 'server',
-      stopSignal,
-      ...(options.port === undefined ? {} : { port: options.port }),
-    });
+    running.set(managed, stage);
+    const port = options.port === undefined ? {} : { port: options.port };
+    records.set(name, { name, pid, identity: identityOf(pid) ?? '', stage, stopSignal, ...port });
     save();
     return managed;
   }
 
-  return { start, running: () => [...running.keys()] };
+  async function stopAll(stages: readonly Stage[] = STAGES): Promise<void> {
+    isClosed = true;
+    for (const stage of STAGES.filter((one) => stages.includes(one))) {
+      const members = [...running].filter(([, theirs]) => theirs === stage);
+      await Promise.all(members.map(([member]) => member.stop()));
+    }
+  }
+
+  return { start, stopAll, running: () => [...running.keys()] };
 }
 
 /**
- * Ends what a dead starter left behind, services first, each only if it is still the process that was written down.
+ * Ends what a dead starter left behind, in the order of the stages, each only if it is still the process that was written down.
  * Returns the names of those that were running.
  */
-export async function stopRecorded(state: State, graceMs = 15_000): Promise<string[]> {
+export async function stopRecorded(state: State, graceMs = STOP_GRACE_MS): Promise<string[]> {
   const left = state.processes.filter(isRunning);
-  for (const stage of ['service', 'server'] as const) {
+  for (const stage of STAGES) {
     await Promise.all(left.filter((record) => record.stage === stage).map((record) => stopRecord(record, graceMs)));
   }
   return left.map(({ name }) => name);
@@ -234,8 +256,11 @@ export async function waitUntilUp(
   limitMs = 60_000,
 ): Promise<void> {
   const limit = Date.now() + limitMs;
-  while (!(await probe())) {
+  for (;;) {
+    const isUp = await probe();
+    // The process first: somebody else may have its port and answer the probe.
     if (!child.running()) throw new Error(`${child.name} ended while starting:\n${lastLines(logFile)}`);
+    if (isUp) return;
     if (Date.now() > limit) {
       await child.kill();
       throw new Error(`${child.name} was not ready after ${limitMs / 1000} s:\n${lastLines(logFile)}`);

@@ -1,14 +1,17 @@
-// `npm test`: types, format and lint, then every test against real servers that are started for it and stopped with it. Arguments are test files.
-import { spawn } from 'node:child_process';
+// `npm test`: types, format and lint, then every test against real servers that are started for it and stopped with it. Arguments are test files and options of `node --test`.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, mkdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { createProcessTable } from './processes.ts';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createProcessTable, isRunning, readState, stopRecorded } from './processes.ts';
 import { removePostgres, startMongo, startPostgres, startRabbitMq } from './servers/index.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const dir = join(root, '.local', `test-${process.pid}`);
 const cacheDir = join(root, '.local');
-const wanted = process.argv.slice(2);
+const dir = join(cacheDir, `test-${process.pid}`);
+// Where the tests make their temporary folders, so that nothing of them is left behind.
+const temporaryDir = join(dir, 'tmp');
 const patterns = [
   'shared/{src,test}/**/*.test.ts',
   '*-service/{src,test}/**/*.test.ts',
@@ -17,35 +20,35 @@ const patterns = [
   'test/**/*.test.ts',
 ];
 
+const table = createProcessTable(join(dir, 'state.json'));
+let foreground: ChildProcess | undefined;
+let ended: Promise<never> | undefined;
+
 /** Runs a command in the foreground; returns its exit code. */
 function run(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
-  const child = spawn(command, args, { cwd: root, stdio: 'inherit', env });
+  // A process group of its own, so that it can be ended with all that it has started.
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit', env, detached: true });
+  foreground = child;
   return new Promise((done) => {
     child.on('exit', (code) => done(code ?? 1));
     child.on('error', () => done(1));
   });
 }
 
-const table = createProcessTable(join(dir, 'state.json'));
-const stops: (() => Promise<void>)[] = [];
-const log = (line: string) => console.log(line);
-
 async function startServers(): Promise<NodeJS.ProcessEnv> {
+  const log = (line: string) => console.log(line);
+  const options = (name: string) => ({ dir: join(dir, name), log, processes: table });
   const [postgres, rabbitmq, mongo] = await Promise.all([
-    startPostgres({ dir: join(dir, 'postgres'), log, processes: table, fsync: false }),
-    startRabbitMq({ dir: join(dir, 'rabbitmq'), cacheDir: join(cacheDir, 'rabbitmq-dist'), log, processes: table }),
+    startPostgres({ ...options('postgres'), fsync: false }),
+    startRabbitMq({ ...options('rabbitmq'), cacheDir: join(cacheDir, 'rabbitmq-dist') }),
     process.env.MONGO_URL === undefined
-      ? startMongo({ dir: join(dir, 'mongo'), cacheDir: join(cacheDir, 'mongodb-binaries'), log, processes: table })
+      ? startMongo({ ...options('mongo'), cacheDir: join(cacheDir, 'mongodb-binaries') })
       : undefined,
   ]);
-  stops.push(
-    () => postgres.stop(),
-    () => rabbitmq.kill(),
-    async () => mongo?.stop(),
-  );
   console.log(`MongoDB: ${mongo?.kind ?? 'MONGO_URL'}`);
   return {
     ...process.env,
+    TMPDIR: temporaryDir,
     TEST_POSTGRES_URL: postgres.url,
     TEST_RABBITMQ_URL: rabbitmq.url,
     TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl,
@@ -53,26 +56,62 @@ async function startServers(): Promise<NodeJS.ProcessEnv> {
   };
 }
 
-async function end(code: number): Promise<never> {
-  await Promise.allSettled(stops.map((stop) => stop()));
-  await Promise.allSettled(table.running().map((left) => left.kill()));
-  removePostgres(join(dir, 'postgres'));
-  rmSync(dir, { recursive: true, force: true });
-  process.exit(code);
+/** Ends what runs in `folder` or was started by a test in it, and drops it. */
+async function clearAway(folder: string): Promise<void> {
+  for (const file of globSync('**/state.json', { cwd: folder })) {
+    const state = readState(join(folder, file));
+    if (state !== undefined) await stopRecorded(state, 0);
+    removePostgres(join(folder, dirname(file), 'postgres'));
+  }
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(130));
 
-mkdirSync(dir, { recursive: true });
-try {
+async function endForeground(): Promise<void> {
+  const child = foreground;
+  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  process.kill(-child.pid, 'SIGTERM');
+  const isGone = await Promise.race([exited.then(() => true), sleep(3_000, false)]);
+  if (!isGone) process.kill(-child.pid, 'SIGKILL');
+  await exited;
+}
+
+function end(code: number): Promise<never> {
+  ended ??= (async () => {
+    await endForeground();
+    // What is thrown away need not be stopped gently.
+    await Promise.allSettled(table.running().map((server) => server.kill()));
+    await table.stopAll();
+    await clearAway(dir);
+    process.exit(code);
+  })();
+  return ended;
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(130));
+
+async function main(): Promise<number> {
+  mkdirSync(temporaryDir, { recursive: true });
+  for (const folder of globSync('test-*', { cwd: cacheDir })) {
+    const left = join(cacheDir, folder);
+    const owner = readState(join(left, 'state.json'))?.owner;
+    if (left !== dir && !(owner !== undefined && isRunning(owner))) await clearAway(left);
+  }
+  const wanted = process.argv.slice(2);
+  const options = wanted.filter((argument) => argument.startsWith('-'));
+  let files = wanted.filter((argument) => !argument.startsWith('-'));
   if (wanted.length === 0) {
     for (const part of ['types', 'lint']) {
       const code = await run('npm', ['run', '--silent', part]);
-      if (code !== 0) await end(code);
+      if (code !== 0) return code;
     }
   }
-  const files = wanted.length > 0 ? wanted : globSync(patterns, { cwd: root, exclude: ['**/node_modules/**'] }).sort();
+  if (files.length === 0) files = globSync(patterns, { cwd: root, exclude: ['**/node_modules/**'] }).sort();
   const env = await startServers();
-  await end(await run(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files], env));
+  return run(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...options, ...files], env);
+}
+
+try {
+  await end(await main());
 } catch (error) {
   console.error((error as Error).message);
   await end(1);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MongoClient } from 'mongodb';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
-import { accepts, freePort } from './ports.ts';
+import { accepts, onFreePort } from './ports.ts';
 import { findOnPath } from './rabbitmq-packages.ts';
 
 export type MongoKind = 'mongod' | 'mongod (downloaded)' | 'stand-in';
@@ -64,47 +64,52 @@ export async function startMongo(options: MongoOptions): Promise<MongoServer> {
 
 type Start = MongoOptions & { dir: string; processes: ProcessTable; logFile: string };
 
-async function startStandIn({ dir, port: wanted, processes, logFile }: Start): Promise<MongoServer> {
-  const port = wanted ?? (await freePort());
+function startStandIn({ dir, port: wanted, processes, logFile }: Start): Promise<MongoServer> {
   const data = join(dir, 'stand-in');
   mkdirSync(data, { recursive: true });
-  const child = await processes.start({
-    name: 'mongo',
-    command: process.execPath,
-    args: [STAND_IN, '--dir', data, '--port', String(port)],
-    logFile,
-    port,
+  return onFreePort(wanted, async (port) => {
+    const child = await processes.start({
+      name: 'mongo',
+      stage: 'server',
+      command: process.execPath,
+      args: [STAND_IN, '--dir', data, '--port', String(port)],
+      logFile,
+      port,
+    });
+    await waitUntilUp(child, logFile, () => accepts(port));
+    return { url: urlOf(port), kind: 'stand-in', port, pid: child.pid, process: child, stop: () => child.stop() };
   });
-  await waitUntilUp(child, logFile, () => accepts(port));
-  const url = `mongodb://127.0.0.1:${port}/?replicaSet=rs0`;
-  return { url, kind: 'stand-in', port, pid: child.pid, process: child, stop: () => child.stop() };
 }
 
-async function startMongod(start: Start, command: string, kind: MongoKind): Promise<MongoServer> {
-  const { dir, processes, logFile } = start;
-  const port = start.port ?? (await freePort());
+function startMongod(start: Start, command: string, kind: MongoKind): Promise<MongoServer> {
+  const { dir, port: wanted, processes, logFile } = start;
   const data = join(dir, 'mongod');
   mkdirSync(data, { recursive: true });
-  const child = await processes.start({
-    name: 'mongo',
-    command,
-    args: [
-      ...['--dbpath', data, '--port', String(port), '--bind_ip', '127.0.0.1', '--replSet', 'rs0'],
-      ...['--setParameter', 'transactionLifetimeLimitSeconds=5', '--wiredTigerCacheSizeGB', '0.25', '--nounixsocket'],
-    ],
-    logFile,
-    port,
+  return onFreePort(wanted, async (port) => {
+    const child = await processes.start({
+      name: 'mongo',
+      stage: 'server',
+      command,
+      args: [
+        ...['--dbpath', data, '--port', String(port), '--bind_ip', '127.0.0.1', '--replSet', 'rs0'],
+        ...['--setParameter', 'transactionLifetimeLimitSeconds=5', '--wiredTigerCacheSizeGB', '0.25'],
+        '--nounixsocket',
+      ],
+      logFile,
+      port,
+    });
+    try {
+      await waitUntilUp(child, logFile, () => accepts(port));
+      await becomePrimary(port);
+    } catch (error) {
+      await child.kill();
+      throw error;
+    }
+    return { url: urlOf(port), kind, port, pid: child.pid, process: child, stop: () => child.stop() };
   });
-  await waitUntilUp(child, logFile, () => accepts(port));
-  try {
-    await becomePrimary(port);
-  } catch (error) {
-    await child.kill();
-    throw error;
-  }
-  const url = `mongodb://127.0.0.1:${port}/?replicaSet=rs0`;
-  return { url, kind, port, pid: child.pid, process: child, stop: () => child.stop() };
 }
+
+const urlOf = (port: number) => `mongodb://127.0.0.1:${port}/?replicaSet=rs0`;
 
 /** Makes the node a replica set of its own, under the port it has today, and waits until it takes writes. */
 async function becomePrimary(port: number): Promise<void> {
@@ -113,7 +118,7 @@ async function becomePrimary(port: number): Promise<void> {
     const admin = client.db('admin');
     const members = [{ _id: 0, host: `127.0.0.1:${port}` }];
     const config = await admin.command({ replSetGetConfig: 1 }).then(
-      (answer) => answer['config'] as { version: number; members: { host: string }[] },
+      (answer) => answer.config as { version: number; members: { host: string }[] },
       (error: { codeName?: string }) => {
         if (error.codeName !== 'NotYetInitialized') throw error;
         return undefined;
@@ -126,7 +131,7 @@ async function becomePrimary(port: number): Promise<void> {
       await admin.command({ replSetReconfig: { ...config, version: config.version + 1, members }, force: true });
     }
     const limit = Date.now() + 30_000;
-    while (!(await admin.command({ hello: 1 }))['isWritablePrimary']) {
+    while (!(await admin.command({ hello: 1 })).isWritablePrimary) {
       if (Date.now() > limit) throw new Error('mongod did not become primary within 30 s.');
       await sleep(50);
     }

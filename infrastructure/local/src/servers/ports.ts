@@ -7,20 +7,39 @@ import { connect, createServer } from 'node:net';
 const LOWEST = 15_000;
 const HIGHEST = 20_000;
 
-/** A random port that nobody listens on now. `except` are ports promised to others. */
-export async function freePort(except: ReadonlySet<number> = new Set()): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt++) {
+// What was given out once is not given out again: its user may not listen yet.
+const givenOut = new Set<number>();
+
+/** A random port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 200; attempt++) {
     const port = randomInt(LOWEST, HIGHEST);
-    if (!except.has(port) && (await isFree(port))) return port;
+    if (givenOut.has(port)) continue;
+    givenOut.add(port);
+    if (await isFree(port)) return port;
   }
   throw new Error(`No free port found between ${LOWEST} and ${HIGHEST}.`);
 }
 
 /** Several different free ports. */
-export async function freePorts(count: number, except: ReadonlySet<number> = new Set()): Promise<number[]> {
-  const found = new Set<number>();
-  while (found.size < count) found.add(await freePort(new Set([...except, ...found])));
-  return [...found];
+export async function freePorts(count: number): Promise<number[]> {
+  return Promise.all(Array.from({ length: count }, freePort));
+}
+
+/**
+ * Starts something on `wanted`, else on a free port: three are tried, as another program may take one between our look
+ * and its use.
+ */
+export async function onFreePort<T>(wanted: number | undefined, start: (port: number) => Promise<T>): Promise<T> {
+  if (wanted !== undefined) return start(wanted);
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    try {
+      return await start(port);
+    } catch (error) {
+      if (attempt === 3 || (await isFree(port))) throw error;
+    }
+  }
 }
 
 /** Whether nobody listens on the port, on any address of this machine. */

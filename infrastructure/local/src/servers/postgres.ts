@@ -16,7 +16,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { Client } from 'pg';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
-import { freePort } from './ports.ts';
+import { onFreePort } from './ports.ts';
 
 export type PostgresServer = {
   /** The superuser's, on 127.0.0.1. */
@@ -67,18 +67,15 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     log('PostgreSQL: making the data folder');
     initialise({ ...home, password, runner, fsync });
   }
-  // A free port may be lost to somebody else before the server has it.
-  for (let attempt = 1; ; attempt++) {
-    const port = options.port ?? (await freePort());
+  return onFreePort(options.port, async (port) => {
     const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
     const [command = '', ...args] = runner.command([
-      join(home.native, 'bin', 'postgres'),
-      '-D',
-      home.data,
+      ...[join(home.native, 'bin', 'postgres'), '-D', home.data],
       ...settings(port, fsync),
     ]);
     const child = await processes.start({
       name: 'postgres',
+      stage: 'server',
       command,
       args,
       env: serverEnv(),
@@ -87,13 +84,9 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       stopSignal: 'SIGINT',
       ...runner.ids,
     });
-    try {
-      await waitUntilUp(child, logFile, () => answers(url));
-      return { url, port, pid: child.pid, process: child, stop: () => child.stop(20_000) };
-    } catch (error) {
-      if (options.port !== undefined || attempt === 3) throw error;
-    }
-  }
+    await waitUntilUp(child, logFile, () => answers(url));
+    return { url, port, pid: child.pid, process: child, stop: () => child.stop() };
+  });
 }
 
 function settings(port: number, fsync: boolean): string[] {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
-import { accepts, freePorts } from './ports.ts';
+import { accepts, freePorts, isFree } from './ports.ts';
 import { findRabbitMq, type RabbitMqBinaries } from './rabbitmq-packages.ts';
 
 export type RabbitMqServer = {
@@ -69,7 +69,8 @@ export async function startRabbitMq(options: RabbitMqOptions): Promise<RabbitMqS
     try {
       return await startNode({ dir, ports, env, binaries, password, logFile, processes });
     } catch (error) {
-      if (options.ports !== undefined || attempt === 3) throw error;
+      const areFree = await Promise.all(Object.values(ports).map(isFree));
+      if (options.ports !== undefined || attempt === 3 || !areFree.includes(false)) throw error;
     }
   }
 }
@@ -99,6 +100,7 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
       ? undefined
       : await processes.start({
           name: 'rabbitmq-epmd',
+          stage: 'helper',
           command: binaries.epmd,
           args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
           env,
@@ -112,6 +114,7 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
   try {
     const node = await processes.start({
       name: 'rabbitmq',
+      stage: 'server',
       command: binaries.server,
       env,
       cwd: dir,

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
-import { accepts, freePort } from './ports.ts';
+import { accepts, onFreePort } from './ports.ts';
 
 export type SmtpSink = {
   /** `smtp://127.0.0.1:<port>`, no login, no encryption. */
@@ -29,14 +29,16 @@ export async function startSmtpSink(options: {
   const dir = resolve(options.dir);
   mkdirSync(dir, { recursive: true });
   const logFile = options.logFile ?? join(dir, 'smtp-sink.log');
-  const port = options.port ?? (await freePort());
-  const child = await processes.start({
-    name: 'smtp-sink',
-    command: process.execPath,
-    args: [MAIN, '--dir', dir, '--port', String(port)],
-    logFile,
-    port,
+  return onFreePort(options.port, async (port) => {
+    const child = await processes.start({
+      name: 'mail-server',
+      stage: 'provider',
+      command: process.execPath,
+      args: [MAIN, '--dir', dir, '--port', String(port)],
+      logFile,
+      port,
+    });
+    await waitUntilUp(child, logFile, () => accepts(port));
+    return { url: `smtp://127.0.0.1:${port}`, port, pid: child.pid, process: child, stop: () => child.stop() };
   });
-  await waitUntilUp(child, logFile, () => accepts(port));
-  return { url: `smtp://127.0.0.1:${port}`, port, pid: child.pid, process: child, stop: () => child.stop() };
 }
