@@ -20,12 +20,14 @@ interface Import {
   target: string;
 }
 
-function importsOf(pattern: string): Import[] {
+function importsOf(pattern: string, withTypes = true): Import[] {
   return globSync(pattern, { cwd: root })
     .filter((file) => !file.includes('node_modules') && !file.endsWith('.test.ts'))
     .flatMap((file) => {
       const source = readFileSync(join(root, file), 'utf8');
-      const found = source.matchAll(
+      // What only names types is gone when the code runs.
+      const running = source.replaceAll(/(^|\n)import type [^;]*;/g, '');
+      const found = (withTypes ? source : running).matchAll(
         /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import '([^']+)'/g,
       );
       return [...found].map((match) => {
@@ -53,7 +55,7 @@ for (const service of services) {
   });
 
   test(`${service}: its domain imports nothing with I/O`, () => {
-    for (const { file, target } of importsOf(`${service}/src/domain/*.ts`)) {
+    for (const { file, target } of importsOf(`${service}/src/domain/*.ts`, false)) {
       const isFree =
         target.startsWith(`${service}/src/domain/`) ||
         /^@glasshouse\/shared\/(contracts|errors)$/.test(target) ||

@@ -131,6 +131,20 @@ export const orderSaga: readonly SagaStep[] = [
     note: 'Tells the customer.',
   },
   {
+    on: 'order.shipped',
+    service: 'notification-service',
+    handler: 'writeMail',
+    emits: [],
+    note: 'Tells the customer.',
+  },
+  {
+    on: 'order.delivered',
+    service: 'notification-service',
+    handler: 'writeMail',
+    emits: [],
+    note: 'Tells the customer.',
+  },
+  {
     on: 'a refund is due',
     service: 'payment-service',
     handler: 'make-due-refunds',
