@@ -93,10 +93,11 @@ test('deadline: what was paid while the service was down is confirmed, however l
   await second.stop();
 });
 
-test('deadline: nobody is cancelled while messages wait behind one that takes its time', async () => {
+test('deadline: nobody is cancelled while messages wait behind one that takes its time', async (t) => {
   const service = await world.start(impatient);
   const [slow, paid] = [await placeOrder(service), await placeOrder(service)];
   const blocker = await world.postgres.pool.connect();
+  t.after(() => blocker.release(true));
   await blocker.query('begin');
   await blocker.query('select 1 from orders where id = $1 for update', [slow.orderId]);
   await world.tell(inventoryReserved, { orderId: slow.orderId, items: [{ productId: kettle.id, quantity: 2 }] });
@@ -105,7 +106,6 @@ test('deadline: nobody is cancelled while messages wait behind one that takes it
   assert.equal(await statusOf(paid), 'pending', 'its capture waits in the queue');
   assert.equal(await statusOf(slow), 'pending');
   await blocker.query('commit');
-  blocker.release();
   await waitFor('the slow one is cancelled', async () => (await statusOf(slow)) === 'cancelled');
   assert.equal(await statusOf(paid), 'confirmed');
   await service.stop();

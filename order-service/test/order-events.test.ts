@@ -212,6 +212,17 @@ test('facts after the decision: are in the timeline, and change and tell nothing
   await assertDecided(order, 'confirmed', undefined, facts);
 });
 
+test('an event that comes again after the inbox has forgotten it changes and tells nothing', async () => {
+  const order = await placeOrder();
+  const { reserved, captured } = factsOf(order);
+  for (let round = 0; round < 2; round += 1) {
+    await publishAll([reserved, captured]);
+    await allHandled([reserved, captured]);
+    await assertDecided(order, 'confirmed', undefined, [reserved, captured]);
+    await world.postgres.pool.query('delete from inbox');
+  }
+});
+
 test('two copies of the service, everything at once and twice: each order is decided once', async () => {
   const second = await world.start();
   const orders = await Promise.all(Array.from({ length: 15 }, placeOrder));
