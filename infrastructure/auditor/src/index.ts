@@ -20,8 +20,10 @@ export interface Audit {
   totals: Totals;
 }
 
-/** What the contract grants on top of the longest life of a pending order. */
+/** What is granted on top of the longest life of a pending order. */
 const GRACE_S = 60;
+/** The broker's clock ticks a little late now and then. */
+const TICK_SLACK_MS = 500;
 
 /**
  * Reads only. Where the system does not come to rest within `SAGA_TIMEOUT_S` + 60 s, it is judged all the same.
@@ -33,9 +35,10 @@ export async function audit(config: Config, { waitForQuiet = true } = {}): Promi
   try {
     if (!waitForQuiet) return conclude(await readAll(sources));
     const look = createLook(sources);
+    const countsAgeMs = config.AUDIT_QUEUE_COUNTS_AGE_S * 1000 + TICK_SLACK_MS;
     const until = performance.now() + (config.SAGA_TIMEOUT_S + GRACE_S) * 1000;
     for (;;) {
-      const quiet = await waitUntilQuiet(look, until, config.AUDIT_QUEUE_COUNTS_AGE_S * 1000);
+      const quiet = await waitUntilQuiet(look, until, countsAgeMs);
       const data = await readAll(sources);
       // What was read in the midst of something new may not fit together: begin again, while there is time.
       const after = quiet.reached ? await look() : undefined;

@@ -7,13 +7,13 @@ const PAUSE_MS = 10;
 const far = () => performance.now() + 60_000;
 
 /** Gives the looks in turn, the last one for ever; remembers how many were taken and when. */
-function looks(...script: Omit<Look, 'at'>[]) {
+function looks(...script: Omit<Look, 'begunAt' | 'endedAt'>[]) {
   const taken: number[] = [];
   const take = async (): Promise<Look> => {
     const at = performance.now();
     const look = script[Math.min(taken.length, script.length - 1)] ?? { underWay: [], handled: 0 };
     taken.push(at);
-    return { at, ...look };
+    return { begunAt: at, endedAt: performance.now(), ...look };
   };
   return { take, taken };
 }

@@ -9,8 +9,9 @@ import type { Sources } from './read/sources.ts';
 
 /** What was seen at one moment. */
 export interface Look {
-  /** When it was taken, in milliseconds of this process's clock. */
-  at: number;
+  /** When it was begun and ended, in milliseconds of this process's clock. */
+  begunAt: number;
+  endedAt: number;
   /** What is still under way, in words; empty where nothing is. */
   underWay: string[];
   /** Messages handled so far, by all services: another number means that something has happened. */
@@ -29,9 +30,9 @@ const PAUSE_MS = 2_000;
 /**
  * Quiet is what has stayed so from one look to another, 2 s later or more, while no service has handled a message.
  *
- * The broker's counts may be as old as `countsAgeMs` says. A look reads them first and the databases after, and the two looks that count are
- * further apart than that: so the counts of the second were taken between the two, at a moment when, as the databases show on either side of
- * it, nothing was due and nothing happened.
+ * The broker's counts may be as old as `countsAgeMs` says. A look reads them first and the databases after, and the two looks that decide are
+ * further apart than that: so the counts of the second were taken after the first had ended, at a moment before and after which, as the
+ * databases show, nothing was due and nothing was handled.
  * @param until when to give up, as performance.now() tells the time
  */
 export async function waitUntilQuiet(
@@ -41,13 +42,15 @@ export async function waitUntilQuiet(
   pauseMs = PAUSE_MS,
 ): Promise<Quiet> {
   const begunAt = performance.now();
+  // A timer may fire within the millisecond before.
+  const apartMs = Math.max(countsAgeMs, pauseMs - 1);
   let first: Look | undefined;
   for (;;) {
     const look = await take();
     const waitedS = Math.round((performance.now() - begunAt) / 1000);
     if (look.underWay.length > 0) first = undefined;
     else if (first === undefined || first.handled !== look.handled) first = look;
-    else if (look.at - first.at > Math.max(countsAgeMs, pauseMs - 1)) return { reached: true, waitedS, look };
+    else if (look.begunAt - first.endedAt > apartMs) return { reached: true, waitedS, look };
     if (performance.now() >= until) return { reached: false, waitedS, look };
     await delay(pauseMs);
   }
@@ -57,7 +60,7 @@ export async function waitUntilQuiet(
 export function createLook(sources: Sources): () => Promise<Look> {
   const since = new Date(Date.now() - 300_000);
   return async () => {
-    const at = performance.now();
+    const begunAt = performance.now();
     const messages = messagesUnderWay(await sources.queues());
     const services = await Promise.all([
       lookAtPostgres('user-service', sources.users, outboxOnly, noInbox, since),
@@ -67,7 +70,8 @@ export function createLook(sources: Sources): () => Promise<Look> {
       lookAtMongo('notification-service', sources.notifications, mailRows, since),
     ]);
     return {
-      at,
+      begunAt,
+      endedAt: performance.now(),
       underWay: [...services.flatMap((service) => service.underWay), ...messages],
       handled: services.reduce((sum, service) => sum + service.handled, 0),
     };

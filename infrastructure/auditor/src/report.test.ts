@@ -8,7 +8,11 @@ import { asJson, asText } from './report.ts';
 const findings = Array.from({ length: 12 }, (_, index) => ({ id: `order ${index}`, problem: 'is pending' }));
 const result: Audit = {
   ok: false,
-  quiet: { reached: false, waitedS: 180, look: { at: 0, handled: 0, underWay: ['payment-service: 1 refunds due'] } },
+  quiet: {
+    reached: false,
+    waitedS: 180,
+    look: { begunAt: 0, endedAt: 0, handled: 0, underWay: ['payment-service: 1 refunds due'] },
+  },
   equations: [
     { id: 'a', says: 'Every order has been decided.', ok: false, checked: 2000, unit: 'orders', findings },
     { id: 'j', says: 'No message waits.', ok: true, checked: 33, unit: 'queues', findings: [] },
