@@ -15,23 +15,23 @@ import { z } from 'zod';
 
 const address = String.raw`[^\s<>@]+@[^\s<>@]+`;
 
-const settings = {
+export const settings = {
   ...commonSettings,
   ...tokenSettings,
   RABBITMQ_URL: eventSettings.RABBITMQ_URL,
   PORT: port(3005),
   MONGO_URL: secret().pipe(mongoUrl()),
   DATABASE_POOL_SIZE: positiveInt(30),
-  /** How many messages are handled at once. */
-  CONSUMER_PREFETCH: positiveInt(16),
+  /** How many messages are handled at once. Few, for each is short, and transactions that meet have to be done again. */
+  CONSUMER_PREFETCH: positiveInt(4),
   /** For the public keys. */
   USER_SERVICE_URL: urlList('http://localhost:3001'),
   /** smtp://user:password@host:port, or smtps:// for TLS from the start. */
   SMTP_URL: secret().pipe(url(/^smtps?$/)),
   /** How many connections to the mail server are kept, each with one mail at a time. */
   SMTP_CONNECTIONS: positiveInt(5),
-  /** How long one mail may take, in milliseconds; with what comes before and after it, it has to fit into the lease of 10 s. */
-  SMTP_TIMEOUT_MS: z.coerce.number().int().positive().max(7_500).default(7_000),
+  /** How long one mail may take, in milliseconds; with a second look before it and its record after it, it has to fit into the lease of 10 s. */
+  SMTP_TIMEOUT_MS: z.coerce.number().int().positive().max(7_000).default(7_000),
   MAIL_FROM: z
     .string()
     .regex(new RegExp(`^([^<>\\r\\n]*<${address}>|${address})$`), 'is neither an address nor Name <address>')

@@ -54,13 +54,13 @@ test('getMails: an admin sees all, and the mails of one order', async () => {
 
 test('getMails: pages hold every mail once', async () => {
   const seen: string[] = [];
-  let cursor: string | null = '';
-  while (cursor !== null) {
-    const query: string = cursor === '' ? '?limit=3' : `?limit=3&cursor=${cursor}`;
+  let query: string | undefined = '?limit=3';
+  for (let page = 1; query !== undefined; page += 1) {
+    assert.ok(page <= 4, 'there is no end of pages');
     const { body } = await get(query);
-    assert.ok(body.items.length <= 3);
+    assert.equal(body.items.length, page < 4 ? 3 : 1);
     seen.push(...body.items.map((mail: { id: string }) => mail.id));
-    cursor = body.nextCursor;
+    query = body.nextCursor === null ? undefined : `?limit=3&cursor=${body.nextCursor}`;
   }
   assert.equal(seen.length, 10);
   assert.equal(new Set(seen).size, 10);

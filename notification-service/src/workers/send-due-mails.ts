@@ -14,7 +14,7 @@ import { messageIdOf, textOf } from '../domain/mail.ts';
 /** After a refusal for good: trying again is only for the case that somebody mends the address or the server. */
 const REFUSED_PAUSE_MS = 900_000;
 /** How long a holder that outlived its lease is given to record what it has sent: it waits for the database as we did. */
-const SECOND_LOOK_MS = 1_000;
+const SECOND_LOOK_MS = 2_000;
 
 /** How long to leave a mail alone after a try that brought no acceptance, in milliseconds. */
 function pauseAfter(kind: Outcome['kind'], attempts: number): number {
