@@ -106,7 +106,8 @@ export function sendProblem(request: Request, response: Response, error: unknown
     return;
   }
   // A body that nobody reads would be taken for the next request on this connection.
-  if (!request.complete) response.set('Connection', 'close');
+  const hasBody = request.get('transfer-encoding') !== undefined || Number(request.get('content-length') ?? 0) > 0;
+  if (hasBody && !request.complete) response.set('Connection', 'close');
   response
     .status(status)
     .set(headers)
