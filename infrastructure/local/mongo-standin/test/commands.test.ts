@@ -505,12 +505,12 @@ for (const [name, pipeline, expected] of pipelines) {
 }
 
 test('aggregate: $sort has the order of BSON types', async () => {
-  const values = [true, 2, null, 'a', { a: 1 }, new Date(0)];
+  const values = [true, 2, null, 'a', { a: 1 }, new Date(0), new ObjectId()];
   const collection = await collectionOf(...values.map((value, _id) => ({ _id, value })));
   const sorted = await collection.aggregate([{ $addFields: { x: 1 } }, { $sort: { value: 1 } }]).toArray();
   assert.deepEqual(
     sorted.map(({ _id }) => _id),
-    [2, 1, 3, 4, 0, 5],
+    [2, 1, 3, 4, 6, 0, 5],
   );
 });
 
