@@ -10,7 +10,9 @@ import { type ConfirmChannel, connect } from 'amqplib';
 import { type Document, MongoClient } from 'mongodb';
 import pg from 'pg';
 import { type Audit, audit, loadConfig } from '../infrastructure/auditor/src/index.ts';
+import { createLook } from '../infrastructure/auditor/src/quiet.ts';
 import { openPostgres } from '../infrastructure/auditor/src/read/postgres.ts';
+import { openSources, type Sources } from '../infrastructure/auditor/src/read/sources.ts';
 import { runAuditor } from '../infrastructure/auditor/test/process.ts';
 import type { Platform } from '../infrastructure/local/src/platform.ts';
 import { startTestPlatform } from './support/platform.ts';
@@ -23,6 +25,8 @@ let shop: Shop;
 let alice: Customer;
 let env: Record<string, string>;
 let mongo: MongoClient;
+let sources: Sources;
+let look: ReturnType<typeof createLook>;
 let ledger: Server;
 const databases = new Map<string, pg.Client>();
 
@@ -46,6 +50,9 @@ before(async () => {
   ledger = await serveLedger(platform.auditEnv.AUDIT_LEDGER_URL ?? '');
   env = { ...platform.auditEnv, AUDIT_LEDGER_URL: `http://:key@127.0.0.1:${(ledger.address() as AddressInfo).port}` };
 
+  sources = await openSources(loadConfig(env));
+  look = createLook(sources);
+
   productId = await shop.createProduct(admin, 4, PRICE);
   const place = async (paymentMethod?: string) => {
     const items = [{ productId, quantity: 3 }];
@@ -64,6 +71,7 @@ before(async () => {
 });
 after(async () => {
   ledger?.close();
+  await sources?.close();
   await mongo?.close();
   for (const client of databases.values()) await client.end();
   await platform?.stop();
@@ -285,12 +293,15 @@ async function insertRefund(id: string, row: Row): Promise<Undo> {
   });
 }
 
-/** What is broken, which lines fail then, and how it is broken. */
-const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][] = [
+/** What is broken, which lines fail then, how it is broken, and what is under way then, where that is so. */
+type Break = [what: string, letters: string, how: () => Promise<Undo> | Undo, underWay?: RegExp];
+
+const breaks: Break[] = [
   [
     'an order is pending',
     'a',
     () => setRow('orders', 'orders', order(orders.outOfStock), { status: 'pending', cancel_reason: null, pay_by: far }),
+    /^order-service: 1 pending orders$/,
   ],
 
   [
@@ -386,13 +397,24 @@ const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][]
     () => setDocument('products', 'reservations', { _id: orders.outOfStock }, { state: 'sold' }),
   ],
 
-  ['a charge is due', 'e', () => setRow('payments', 'payments', paymentOf(orders.outOfStock), { status: 'due' })],
+  [
+    'a charge is due',
+    'e',
+    () => setRow('payments', 'payments', paymentOf(orders.outOfStock), { status: 'due' }),
+    /^payment-service: 1 charges due or under way$/,
+  ],
   [
     'a charge is under way',
     'e',
     () => setRow('payments', 'payments', paymentOf(orders.declined), { status: 'charging', lease_until: never }),
+    /^payment-service: 1 charges due or under way$/,
   ],
-  ['a refund is due', 'e', () => insertRefund(randomUUID(), { status: 'due', lease_until: never })],
+  [
+    'a refund is due',
+    'e',
+    () => insertRefund(randomUUID(), { status: 'due', lease_until: never }),
+    /^payment-service: 1 refunds due$/,
+  ],
   [
     'the provider does not know a charge',
     'e',
@@ -489,11 +511,13 @@ const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][]
     'a mail is not sent',
     'h',
     () => setDocument('notifications', 'mails', { orderId: orders.declined }, { status: 'due', nextAttemptAt: far }),
+    /^notification-service: 1 mails due or waiting$/,
   ],
   [
     'a mail waits for its address',
     'h',
     () => setDocument('notifications', 'mails', { orderId: orders.declined }, { status: 'waiting' }),
+    /^notification-service: 1 mails due or waiting$/,
   ],
   [
     'a mail is about what never happened',
@@ -535,7 +559,7 @@ const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][]
         `the price list has another ${field}`,
         'i',
         () => setRow('orders', 'price_list', { product_id: productId }, values),
-      ] satisfies (typeof breaks)[number],
+      ] satisfies Break,
   ),
   ['the price list lacks a product', 'i', () => deleteRow('orders', 'price_list', { product_id: productId })],
   [
@@ -555,7 +579,7 @@ const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][]
         `the address book has another ${field}`,
         'i',
         () => setDocument('notifications', 'address_book', { email: 'alice@example.com' }, values),
-      ] satisfies (typeof breaks)[number],
+      ] satisfies Break,
   ),
   [
     'the address book lacks a customer',
@@ -574,7 +598,8 @@ const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][]
         `an event waits in the outbox of ${database}`,
         'j',
         () => insertRow(database, 'outbox', { id: randomUUID(), event: {}, traceparent: 'test', claimed_until: never }),
-      ] satisfies (typeof breaks)[number],
+        /^\w+-service: 1 events to be published$/,
+      ] satisfies Break,
   ),
   ...['products', 'notifications'].map(
     (database) =>
@@ -582,10 +607,16 @@ const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][]
         `an event waits in the outbox of ${database}`,
         'j',
         () => insertDocument(database, 'outbox', { event: {}, traceparent: 'test', claimedUntil: far }),
-      ] satisfies (typeof breaks)[number],
+        /^\w+-service: 1 events to be published$/,
+      ] satisfies Break,
   ),
   ['a dead letter waits', 'j', () => putMessage('order-service.events.dead')],
-  ['a message waits to be tried again', 'j', () => putMessage('payment-service.events.retry.60s')],
+  [
+    'a message waits to be tried again',
+    'j',
+    () => putMessage('payment-service.events.retry.60s'),
+    /^payment-service\.events\.retry\.60s: 1 messages$/,
+  ],
   [
     'a message waits in a main queue',
     'j',
@@ -598,14 +629,18 @@ const breaks: [what: string, letters: string, how: () => Promise<Undo> | Undo][]
         await consumer?.start();
       };
     },
+    /^notification-service\.events: 1 messages$/,
   ],
 ];
 
-for (const [what, letters, how] of breaks) {
+for (const [what, letters, how, underWay] of breaks) {
   test(`audit: when ${what}, (${[...letters].join('), (')}) fails and nothing else`, async () => {
     const undo = await how();
     try {
       await auditNow(letters);
+      const seen = (await look()).underWay.join('\n');
+      if (underWay === undefined) assert.equal(seen, '');
+      else assert.match(seen, underWay);
     } finally {
       await undo();
     }
