@@ -42,7 +42,7 @@ export interface PaymentProvider {
 }
 
 /**
- * - `no-answer`: nobody knows whether it was done; ask again with the same key.
+ * - `no-answer`: nothing was decided, or nobody knows whether it was done; ask again with the same key.
  * - `server-error`: answered with a 5xx, which the provider stores under the key; the next try needs another one.
  * - `refused`: any other 4xx. Not a decline: somebody has to look at it.
  * - `not-called`: the breaker is open.
@@ -64,8 +64,8 @@ function faultOf(error: unknown): ProviderFault {
   if (!(error instanceof Stripe.errors.StripeError)) return 'no-answer';
   const status = error.statusCode ?? 0;
   if (status >= 500) return 'server-error';
-  // Too many requests, or the same key is in use at this moment: nothing was decided.
-  if (status === 0 || status === 409 || status === 429) return 'no-answer';
+  // No status, our API key is wrong or may not do this, the idempotency key is in use at this moment, too many requests: nothing was decided.
+  if ([0, 401, 403, 409, 429].includes(status)) return 'no-answer';
   return 'refused';
 }
 

@@ -67,7 +67,11 @@ test('settle: succeeded is captured, declined is failed with its code, cancelled
   assert.deepEqual(settle(charging, { kind: 'declined', code: 'insufficient_funds', message: 'No.' }), {
     payment: { ...charging, status: 'failed', failureCode: 'insufficient_funds' },
     events: [
-      { type: 'payment.failed', subject: orderId, data: { orderId, userId, code: 'insufficient_funds', message: 'No.' } },
+      {
+        type: 'payment.failed',
+        subject: orderId,
+        data: { orderId, userId, code: 'insufficient_funds', message: 'No.' },
+      },
     ],
   });
   assert.deepEqual(settle(charging, { kind: 'cancelled' }), { payment: { ...charging, status: 'void' }, events: [] });
