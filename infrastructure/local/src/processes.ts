@@ -122,7 +122,7 @@ export function readState(file: string): State | undefined {
 export function createProcessTable(stateFile?: string): ProcessTable {
   const running = new Map<ManagedProcess, Stage>();
   // Also those that ended by themselves: `status` shows that they are missing.
-  const records = new Map<string, ProcessRecord>();
+  const records = new Map<number, ProcessRecord>();
   let isClosed = false;
 
   function save(): void {
@@ -159,7 +159,7 @@ export function createProcessTable(stateFile?: string): ProcessTable {
     const exited = new Promise<ProcessExit>((resolve) => {
       child.once('exit', (code, signal) => {
         running.delete(managed);
-        if ((isEnding || code === 0) && records.get(name)?.pid === pid) records.delete(name);
+        if (isEnding || code === 0) records.delete(pid);
         save();
         resolve({ code, signal });
       });
@@ -185,7 +185,8 @@ export function createProcessTable(stateFile?: string): ProcessTable {
     };
     running.set(managed, stage);
     const port = options.port === undefined ? {} : { port: options.port };
-    records.set(name, { name, pid, identity: identityOf(pid) ?? '', stage, stopSignal, ...port });
+    for (const record of records.values()) if (record.name === name && !isRunning(record)) records.delete(record.pid);
+    records.set(pid, { name, pid, identity: identityOf(pid) ?? '', stage, stopSignal, ...port });
     save();
     return managed;
   }
