@@ -133,15 +133,14 @@ for (const [kind, behaviour] of Object.entries({
     assert.equal(await circuit(gateway), 'open');
   });
 
-test('resilience: no other answer counts, whatever its status', async () => {
-  const products = await upstream();
-  const gateway = await gatewayTo([products]);
-  for (const status of [400, 401, 404, 409, 413, 422, 429, 500, 501]) {
+for (const status of [400, 401, 404, 409, 413, 422, 429, 500, 501])
+  test(`resilience: ${status} leaves the circuit closed`, async () => {
+    const products = await upstream();
+    const gateway = await gatewayTo([products]);
     products.behave(answer(status));
-    assert.deepEqual(await repeat(6, () => gateway.call('GET', PATH)), Array(6).fill(status));
-    assert.equal(await circuit(gateway), 'closed', `after ${status}`);
-  }
-});
+    assert.deepEqual(await repeat(8, () => gateway.call('GET', PATH)), Array(8).fill(status));
+    assert.equal(await circuit(gateway), 'closed');
+  });
 
 test('resilience: clients that go away do not count, and the service is told', async () => {
   const products = await upstream();
