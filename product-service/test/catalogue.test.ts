@@ -15,10 +15,7 @@ before(async () => {
   service = await world.start();
   customer = world.keys.token(randomUUIDv7());
 });
-after(async () => {
-  await world.assertBooksBalance();
-  await world.stop();
-});
+after(() => world.assertBooksBalance().finally(() => world.stop()));
 
 const create = (body: unknown, token = world.admin) => service.call('POST', '/v1/products', { token, body });
 const read = (id: string) => service.call('GET', `/v1/products/${id}`);

@@ -11,10 +11,7 @@ before(async () => {
   world = await createWorld();
   service = await world.start();
 });
-after(async () => {
-  await world.assertBooksBalance();
-  await world.stop();
-});
+after(() => world.assertBooksBalance().finally(() => world.stop()));
 
 const change = (productId: string, delta: unknown, key?: string, reason: unknown = 'delivery') =>
   changeStock(world, service, productId, { delta, reason }, key);

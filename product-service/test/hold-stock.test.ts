@@ -14,10 +14,7 @@ before(async () => {
   world = await createWorld();
   service = await world.start();
 });
-after(async () => {
-  await world.assertBooksBalance();
-  await world.stop();
-});
+after(() => world.assertBooksBalance().finally(() => world.stop()));
 
 const stocked = async (stock: number): Promise<string> => (await addProduct(world, service, { stock })).id;
 

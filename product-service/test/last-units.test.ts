@@ -52,7 +52,8 @@ function interfere(productIds: string[]) {
         await delay(randomInt(8));
       });
       rounds += 1;
-      await delay(randomInt(8));
+      // Often enough to be met, seldom enough to let the others through on a slow machine.
+      await delay(randomInt(60));
     }
   };
   const running = loop();
@@ -76,12 +77,13 @@ test('two copies: of 60 orders for 20 units, 20 are held and 40 rejected, and th
   await world.assertBooksBalance();
 });
 
-test('two copies and a third party in the way: what is held is what fits, and the books balance', async () => {
+test('two copies and a third party in the way: what is held is what fits, and the books balance', async (t) => {
   const products: { id: string }[] = await Promise.all(
     Array.from({ length: 4 }, (_, index) => addProduct(world, copy(index), { stock: 10 })),
   );
   const ids = products.map(({ id }) => id);
   const stop = interfere(ids);
+  t.after(stop);
   const orders = Array.from({ length: 50 }, (_, index) =>
     anOrder(
       ids

@@ -127,7 +127,7 @@ export async function listProducts(
   if (after !== undefined) {
     const [value, id] = after;
     const [beyond, from] = direction === 1 ? ['$gt', '$gte'] : ['$lt', '$lte'];
-    // The first condition says no more than the second; it is the one that an index can begin at.
+    // In this form, rather than as two whole alternatives, an index can begin at the first condition.
     conditions.push({ [field]: { [from]: value } });
     conditions.push({ $or: [{ [field]: { [beyond]: value } }, { _id: { [beyond]: id } }] });
   }
