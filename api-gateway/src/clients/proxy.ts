@@ -155,7 +155,7 @@ export function createUpstreamProxy({ timeoutMs }: { timeoutMs: number }): Upstr
         exchanges.set(request, exchange);
         response.once('close', () => {
           clearTimeout(exchange.timer);
-          reject(new ClientGone('the client went away'));
+          if (!response.writableFinished) reject(new ClientGone('the client went away'));
         });
         middleware(request, response, reject);
       }),
