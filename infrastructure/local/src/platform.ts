@@ -20,6 +20,7 @@ import {
   onFreePort,
   type PostgresServer,
   type RabbitMqServer,
+  reservePorts,
   type SmtpSink,
   startMongo,
   startPostgres,
@@ -168,6 +169,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const logs = join(dir, 'logs');
   mkdirSync(logs, { recursive: true, mode: 0o700 });
   dropLongLogs(logs);
+  const ports = [...platformPorts(replicas, portOffset).keys()];
+  reservePorts([...ports, ...ports.map((port) => port + METRICS_PORT_DISTANCE)]);
   const table = options.processes ?? createProcessTable(join(dir, 'state.json'));
   const secrets = openSecrets(join(dir, 'secrets.json'));
   const logFile = (name: string) => join(logs, `${name}.log`);

@@ -5,10 +5,15 @@ import { connect, createServer } from 'node:net';
 // Below the range from which the kernel takes the ports of outgoing connections (Linux: 32768 and up): such a port
 // could be lost between the look and the use.
 const LOWEST = 15_000;
-const HIGHEST = 20_000;
+const HIGHEST = 32_000;
 
 // What was given out once is not given out again: its user may not listen yet.
 const givenOut = new Set<number>();
+
+/** Keeps ports that will be used later from being given out as free. */
+export function reservePorts(ports: Iterable<number>): void {
+  for (const port of ports) givenOut.add(port);
+}
 
 /** A random port that nobody listens on now. */
 export async function freePort(): Promise<number> {

@@ -49,6 +49,9 @@ export type RabbitMqPorts = { amqp: number; management: number; distribution: nu
 const ADMIN = 'admin';
 // The node's data is found by this name, so it never changes; nodes do not collide, each has a port mapper of its own.
 const NODE_NAME = 'rabbit@localhost';
+// The list of quorum queues is written to the disk half a second after its last change: a node killed before that has
+// forgotten new queues with all that was confirmed in them (seen with RabbitMQ 3.10).
+const QUEUE_LIST_SAVED_AFTER_MS = 1_000;
 
 /**
  * Starts RabbitMQ with the management plugin.
@@ -111,6 +114,7 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
   async function stopEpmd(): Promise<void> {
     await (epmd === undefined ? askEpmdToEnd(ports.epmd) : epmd.stop(2_000));
   }
+  const isFirstStart = !existsSync(join(dir, 'data'));
   try {
     const node = await processes.start({
       name: 'rabbitmq',
@@ -126,6 +130,7 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
       logFile,
       async () => (await accepts(ports.amqp)) && (await managementAnswers(managementUrl)),
     );
+    if (isFirstStart) await sleep(QUEUE_LIST_SAVED_AFTER_MS);
     return {
       url,
       managementUrl,
