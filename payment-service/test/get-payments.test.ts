@@ -127,7 +127,9 @@ test('stop: a charge under way is finished and told', async () => {
   answer.open();
   await stopped;
   assert.equal((await world.payment(order))?.status, 'captured');
-  const { rows } = await world.postgres.pool.query('select event from outbox');
+  const { rows } = await world.postgres.pool.query("select event from outbox where event ->> 'subject' = $1", [
+    order.orderId,
+  ]);
   assert.deepEqual(rows, [], 'nothing is left for the next start');
   await waitFor('it is told', () => world.broker.eventsOf(paymentCaptured, order.orderId).length === 1);
 });
