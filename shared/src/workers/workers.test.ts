@@ -1,0 +1,91 @@
+// A worker takes what is due when it is told, looks by itself when nobody tells, and ends what it has begun before it stops.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { currentCause, setupContext } from '../telemetry/index.ts';
+import { quietLogger, waitFor } from '../testing/index.ts';
+import { createWorker } from './index.ts';
+
+setupContext();
+const cause = {
+  correlationId: 'request-1',
+  causationId: 'event-1',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+};
+
+function createQueueWorker(options: {
+  sweepIntervalMs: number;
+  concurrency?: number;
+  perform?: (row: { id: number }) => Promise<void>;
+}) {
+  const due: number[] = [];
+  const done: number[] = [];
+  const causes: string[] = [];
+  const worker = createWorker({
+    name: 'test',
+    logger: quietLogger,
+    concurrency: options.concurrency ?? 2,
+    sweepIntervalMs: options.sweepIntervalMs,
+    async claim() {
+      const id = due.shift();
+      return id === undefined ? undefined : { id, cause };
+    },
+    async perform(row) {
+      causes.push(currentCause().causationId ?? '');
+      await options.perform?.(row);
+      done.push(row.id);
+    },
+  });
+  return { worker, due, done, causes };
+}
+
+test('worker: does what is due when it is woken, long before the sweep, as part of what caused it', async () => {
+  const { worker, due, done, causes } = createQueueWorker({ sweepIntervalMs: 3_600_000 });
+  await worker.start();
+  due.push(1, 2, 3, 4, 5);
+  worker.wake();
+  await waitFor('all are done', () => done.length === 5, 2_000);
+  assert.deepEqual(new Set(causes), new Set(['event-1']));
+  await worker.stop();
+});
+
+test('worker: finds what nobody has told it of', async () => {
+  const { worker, due, done } = createQueueWorker({ sweepIntervalMs: 20 });
+  await worker.start();
+  due.push(1);
+  await waitFor('it is done', () => done.length === 1, 2_000);
+  await worker.stop();
+});
+
+test('worker: works side by side up to its concurrency, goes on after a failure, and a stop waits for what is under way', async () => {
+  let running = 0;
+  let most = 0;
+  const release = Promise.withResolvers<void>();
+  const { worker, due, done } = createQueueWorker({
+    sweepIntervalMs: 20,
+    concurrency: 3,
+    async perform({ id }) {
+      running += 1;
+      most = Math.max(most, running);
+      try {
+        if (id === 1) throw new Error('no');
+        await release.promise;
+      } finally {
+        running -= 1;
+      }
+    },
+  });
+  due.push(1, 2, 3, 4, 5);
+  await worker.start();
+  worker.wake();
+  await waitFor('three are under way', () => running === 3, 2_000);
+  let isStopped = false;
+  const stopped = worker.stop().then(() => {
+    isStopped = true;
+  });
+  assert.equal(isStopped, false);
+  release.resolve();
+  await stopped;
+  assert.equal(most, 3);
+  assert.deepEqual(done.toSorted(), [2, 3, 4]);
+  assert.deepEqual(due, [5], 'nothing is begun after the stop');
+});
