@@ -4,15 +4,16 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, rmSy
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readMailbox } from './mailbox.ts';
-import { type Platform, platformPorts, services, startPlatform } from './platform.ts';
+import { type Platform, startPlatform } from './platform.ts';
 import { gone, isRunning, readState, stopRecorded } from './processes.ts';
 import { removePostgres, takenPortsLine } from './servers/index.ts';
+import { platformPorts, services } from './services.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const dir = join(root, '.local');
 const stateFile = join(dir, 'state.json');
-/** Downloads are kept over a reset. */
-const caches = new Set(['rabbitmq-dist', 'mongodb-binaries']);
+/** Downloads and compiled code are kept over a reset. */
+const caches = new Set(['rabbitmq-dist', 'mongodb-binaries', 'compile-cache']);
 const STOP_LIMIT_MS = 60_000;
 
 class UsageError extends Error {}
@@ -37,15 +38,15 @@ function banner(platform: Platform, seconds: number): string {
   return `
 Glasshouse is ready after ${seconds.toFixed(1)} s.
 
-  Gateway          ${url}
+  Gateway              ${url}
 ${Object.entries(platform.urls)
   .filter(([name]) => name !== 'api-gateway')
-  .map(([name, copies]) => `  ${name.padEnd(16)} ${copies.join(' ').replaceAll('127.0.0.1', 'localhost')}`)
+  .map(([name, copies]) => `  ${name.padEnd(20)} ${copies.join(' ').replaceAll('127.0.0.1', 'localhost')}`)
   .join('\n')}
-  MongoDB          ${mongo}
-  Mail             npm run mail
-  Logs             .local/logs
-  Demo accounts    admin@example.com / admin-password, alice@example.com / alice-password
+  MongoDB              ${mongo}
+  Mail                 npm run mail
+  Logs                 .local/logs
+  Demo accounts        admin@example.com / admin-password, alice@example.com / alice-password
 
 Try it:
 

@@ -49,6 +49,7 @@ async function startServers(): Promise<NodeJS.ProcessEnv> {
   return {
     ...process.env,
     TMPDIR: temporaryDir,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(cacheDir, 'compile-cache'),
     TEST_POSTGRES_URL: postgres.url,
     TEST_RABBITMQ_URL: rabbitmq.url,
     TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl,

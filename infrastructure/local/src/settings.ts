@@ -1,0 +1,129 @@
+// What each process of the platform is told: the environment of the services, of their migrations and of the auditor.
+import type { DatabaseUrls } from './provision.ts';
+import type { Secrets } from './secrets.ts';
+import { copiesOf, type ServiceDescription, services } from './services.ts';
+
+/** What has been started or named by the caller, and where. */
+export interface Surroundings {
+  /** The caller's environment: inherited by all, and where servers of one's own are named. */
+  env: NodeJS.ProcessEnv;
+  secrets: Secrets;
+  replicas: number;
+  portOffset: number;
+  /** By service. */
+  databases: ReadonlyMap<string, DatabaseUrls>;
+  /** The embedded MongoDB, if any. */
+  mongoUrl: string | undefined;
+}
+
+export interface Endpoints {
+  /** The embedded RabbitMQ, if any. */
+  rabbitmq: { url: string; managementUrl: string } | undefined;
+  smtpUrl: string;
+  paymentProviderUrl: string;
+}
+
+export const MONITORING = 'monitoring';
+
+/** The broker's users, by name, with their passwords. */
+export function brokerPasswords(secrets: Secrets): Record<string, string> {
+  const names = [...services.filter(({ usesBroker }) => usesBroker).map(({ name }) => name), MONITORING];
+  return Object.fromEntries(names.map((name) => [name, secrets(`rabbitmq ${name}`)]));
+}
+
+/** The key that the payment simulator asks for and payment-service has. */
+export const paymentProviderKey = (secrets: Secrets) => `sk_test_${secrets('stripe')}`;
+
+function mongoUrlOf(service: ServiceDescription, { env, mongoUrl }: Surroundings): string | undefined {
+  if (service.mongo === undefined) return undefined;
+  const url = new URL(env[service.mongo.urlSetting] ?? env.MONGO_URL ?? mongoUrl ?? '');
+  if (url.pathname === '' || url.pathname === '/') url.pathname = service.mongo.database;
+  return url.href;
+}
+
+/** What a service and its migration have in common. */
+function commonSettings(service: ServiceDescription, surroundings: Surroundings): NodeJS.ProcessEnv {
+  const { env, secrets } = surroundings;
+  const { MONGO_URL: _mongo, RABBITMQ_URL: _rabbitmq, ...inherited } = env;
+  const mongoUrl = mongoUrlOf(service, surroundings);
+  return {
+    ...inherited,
+    NODE_ENV: env.NODE_ENV ?? 'development',
+    ...(mongoUrl !== undefined && { MONGO_URL: mongoUrl }),
+    ...((service.name === 'user-service' || service.name === 'product-service') && {
+      SEED_DEMO_DATA: env.SEED_DEMO_DATA ?? 'true',
+    }),
+    ...(service.name === 'user-service' && {
+      KEY_ENCRYPTION_KEY: Buffer.from(secrets('key encryption'), 'base64url').toString('base64'),
+    }),
+  };
+}
+
+/** The environment of `src/migrate.ts`: where the service has Postgres, it alone is told the owner's URL. */
+export function migrationSettings(service: ServiceDescription, surroundings: Surroundings): NodeJS.ProcessEnv {
+  const migration = surroundings.databases.get(service.name)?.migration;
+  return {
+    ...commonSettings(service, surroundings),
+    ...(migration !== undefined && { MIGRATION_DATABASE_URL: migration }),
+  };
+}
+
+/** The environment of `src/main.ts`, except for its ports. */
+export function serviceSettings(
+  service: ServiceDescription,
+  surroundings: Surroundings,
+  endpoints: Endpoints,
+): NodeJS.ProcessEnv {
+  const { env, secrets, replicas, portOffset, databases } = surroundings;
+  const database = databases.get(service.name)?.service;
+  const urls = services.map((other) => [
+    other.urlSetting,
+    copiesOf(other, replicas, portOffset)
+      .map(({ url }) => url)
+      .join(','),
+  ]);
+  return {
+    ...commonSettings(service, surroundings),
+    ...Object.fromEntries(urls),
+    ...(service.usesBroker && { RABBITMQ_URL: env.RABBITMQ_URL ?? brokerUrl(service.name, secrets, endpoints) }),
+    ...(database !== undefined && { DATABASE_URL: database }),
+    ...(service.name === 'payment-service' &&
+      env.STRIPE_API_URL === undefined && {
+        STRIPE_API_KEY: paymentProviderKey(secrets),
+        STRIPE_API_URL: endpoints.paymentProviderUrl,
+      }),
+    ...(service.name === 'notification-service' && { SMTP_URL: env.SMTP_URL ?? endpoints.smtpUrl }),
+  };
+}
+
+function brokerUrl(user: string, secrets: Secrets, { rabbitmq }: Endpoints): string {
+  return withUser(rabbitmq?.url ?? '', user, brokerPasswords(secrets)[user] ?? '');
+}
+
+function withUser(address: string, user: string, password: string): string {
+  const url = new URL(address);
+  url.username = user;
+  url.password = password;
+  return url.href;
+}
+
+/** What the auditor is told: read-only access to every database, the broker's management API and the provider's ledger. */
+export function auditSettings(surroundings: Surroundings, endpoints: Endpoints): Record<string, string> {
+  const { env, secrets, databases } = surroundings;
+  const { rabbitmq, paymentProviderUrl } = endpoints;
+  const settings: Record<string, string> = {
+    AUDIT_LEDGER_URL: withUser(paymentProviderUrl, '', paymentProviderKey(secrets)),
+    AUDIT_RABBITMQ_MANAGEMENT_URL:
+      rabbitmq === undefined
+        ? (env.RABBITMQ_MANAGEMENT_URL ?? '')
+        : withUser(rabbitmq.managementUrl, MONITORING, brokerPasswords(secrets)[MONITORING] ?? ''),
+    // One second is what `startRabbitMq` sets, five is RabbitMQ's default.
+    AUDIT_QUEUE_COUNTS_AGE_S: rabbitmq === undefined ? '5' : '1',
+    ...(env.SAGA_TIMEOUT_S !== undefined && { SAGA_TIMEOUT_S: env.SAGA_TIMEOUT_S }),
+  };
+  for (const service of services) {
+    const url = databases.get(service.name)?.audit ?? mongoUrlOf(service, surroundings);
+    if (url !== undefined) settings[`AUDIT_${service.urlSetting.replace('_URL', '')}_DATABASE_URL`] = url;
+  }
+  return settings;
+}

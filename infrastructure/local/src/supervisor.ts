@@ -1,0 +1,121 @@
+// Starts processes again that end by themselves, and lets each be taken away and given back on purpose.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Log, ManagedProcess, ProcessTable } from './processes.ts';
+
+const SHORTEST_RESTART_PAUSE_MS = 1_000;
+const LONGEST_RESTART_PAUSE_MS = 30_000;
+/** A process that has run for this long before it ended is started again without a longer pause. */
+const STEADY_AFTER_MS = 60_000;
+
+/** A process that can be ended and started again. It keeps its port. */
+export interface SupervisedProcess {
+  name: string;
+  pid(): number | undefined;
+  /** Asks it to end; returns when it is gone. It stays gone until `start`. */
+  stop(): Promise<void>;
+  /** SIGKILL; returns when it is gone. It stays gone until `start`. */
+  kill(): Promise<void>;
+  /** Starts it again; returns when it is ready. */
+  start(): Promise<void>;
+}
+
+export type Running = Pick<ManagedProcess, 'pid' | 'running' | 'exited' | 'stop' | 'kill'>;
+
+/** What the functions that start a server return, as far as it matters here. */
+interface Server {
+  process: ManagedProcess;
+  stop(): Promise<void>;
+  kill?(): Promise<void>;
+}
+
+export interface Supervisor {
+  processes: Map<string, SupervisedProcess>;
+  /** @param launch starts the process and returns when it is ready */
+  supervise(name: string, launch: () => Promise<Running>): Promise<void>;
+  /** @param launch is given the server as it was before, whose ports it takes again */
+  superviseServer<T extends Server>(name: string, launch: (before: T | undefined) => Promise<T>): Promise<T>;
+  /** Ends everything: services first, then what they call and write to. */
+  stop(): Promise<void>;
+  isStopping(): boolean;
+}
+
+/** @param restart whether a process that ends by itself is started again */
+export function createSupervisor(options: { table: ProcessTable; log: Log; restart: boolean }): Supervisor {
+  const { table, log, restart } = options;
+  const processes = new Map<string, SupervisedProcess>();
+  let stopped: Promise<void> | undefined;
+
+  async function supervise(name: string, launch: () => Promise<Running>): Promise<void> {
+    let child: Running | undefined;
+    let isWanted = false;
+    let pauseMs = SHORTEST_RESTART_PAUSE_MS;
+
+    async function start(): Promise<void> {
+      isWanted = true;
+      const started = await launch();
+      child = started;
+      if (!isWanted) return started.stop();
+      const startedAt = performance.now();
+      void started.exited.then(({ code, signal }) => {
+        if (!restart || !isWanted || stopped !== undefined || child !== started) return;
+        log(`${name} ended by itself (${signal ?? `exit code ${code}`}); it is started again`);
+        if (performance.now() - startedAt > STEADY_AFTER_MS) pauseMs = SHORTEST_RESTART_PAUSE_MS;
+        void startAgain();
+      });
+    }
+
+    async function startAgain(): Promise<void> {
+      for (;;) {
+        await delay(pauseMs, undefined, { ref: false });
+        pauseMs = Math.min(LONGEST_RESTART_PAUSE_MS, pauseMs * 2);
+        if (!isWanted || stopped !== undefined) return;
+        try {
+          return await start();
+        } catch (error) {
+          if (stopped === undefined) log(`${name} can't be started: ${(error as Error).message.split('\n').at(-1)}`);
+        }
+      }
+    }
+
+    processes.set(name, {
+      name,
+      pid: () => (child?.running() ? child.pid : undefined),
+      async stop() {
+        isWanted = false;
+        await child?.stop();
+      },
+      async kill() {
+        isWanted = false;
+        await child?.kill();
+      },
+      start,
+    });
+    await start();
+  }
+
+  async function superviseServer<T extends Server>(
+    name: string,
+    launch: (before: T | undefined) => Promise<T>,
+  ): Promise<T> {
+    let server: T | undefined;
+    await supervise(name, async () => {
+      const started = await launch(server);
+      server = started;
+      return { ...started.process, stop: () => started.stop(), kill: () => (started.kill ?? started.process.kill)() };
+    });
+    if (server === undefined) throw new Error(`${name} was not started.`);
+    return server;
+  }
+
+  function stop(): Promise<void> {
+    stopped ??= (async () => {
+      await table.stopAll(['service', 'provider']);
+      // Servers know best how they end; what was only half started is ended by the table.
+      await Promise.allSettled([...processes.values()].map((process) => process.stop()));
+      await table.stopAll();
+    })();
+    return stopped;
+  }
+
+  return { processes, supervise, superviseServer, stop, isStopping: () => stopped !== undefined };
+}
