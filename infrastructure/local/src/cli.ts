@@ -87,6 +87,8 @@ async function start(options: { replicas: number; detach: boolean; background: b
     throw new UsageError('The platform is running already: `npm run status` shows it, `npm stop` ends it.');
   const taken = await takenPortsLine(platformPorts(replicas));
   if (taken !== undefined) throw new UsageError(taken);
+  // For ourselves in the background and for every child; code that is compiled already starts in a third of the time.
+  process.env.NODE_COMPILE_CACHE ??= join(dir, 'compile-cache');
   if (detach) return startInBackground(replicas);
 
   const startedAt = performance.now();
