@@ -14,7 +14,7 @@ const SERVICE = 'api-gateway';
 
 export function createApiGateway(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const verifier = createTokenVerifier({
     issuer: config.JWT_ISSUER,

@@ -46,3 +46,8 @@ export type Config = ReturnType<typeof loadConfig>;
 export function loadConfig(env: NodeJS.ProcessEnv) {
   return readSettings(settings, env);
 }
+
+/** @throws ConfigError naming every missing or wrong setting */
+export function loadMigrationConfig(env: NodeJS.ProcessEnv) {
+  return readSettings({ NODE_ENV: commonSettings.NODE_ENV, MONGO_URL: settings.MONGO_URL }, env);
+}

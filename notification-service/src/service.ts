@@ -17,7 +17,7 @@ const SERVICE = 'notification-service';
 
 export function createNotificationService(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.MONGO_URL,

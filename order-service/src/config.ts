@@ -2,6 +2,7 @@
 import {
   commonSettings,
   eventSettings,
+  nonNegativeInt,
   port,
   positiveInt,
   readSettings,
@@ -29,6 +30,8 @@ export const settings = {
   SAGA_TIMEOUT_S: positiveInt(120),
   /** How often overdue orders are looked for, in milliseconds. */
   DEADLINE_SWEEP_INTERVAL_MS: positiveInt(1_000),
+  /** How long nothing must have waited in the queue before an overdue order is cancelled, in milliseconds: what a copy that died held is back by then. */
+  DEADLINE_SETTLE_MS: nonNegativeInt(10_000),
 };
 
 export type Config = ReturnType<typeof loadConfig>;
@@ -36,4 +39,9 @@ export type Config = ReturnType<typeof loadConfig>;
 /** @throws ConfigError naming every missing or wrong setting */
 export function loadConfig(env: NodeJS.ProcessEnv) {
   return readSettings(settings, env);
+}
+
+/** @throws ConfigError naming every missing or wrong setting */
+export function loadMigrationConfig(env: NodeJS.ProcessEnv) {
+  return readSettings({ NODE_ENV: commonSettings.NODE_ENV, MIGRATION_DATABASE_URL: settings.DATABASE_URL }, env);
 }

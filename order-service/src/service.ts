@@ -22,7 +22,7 @@ const SERVICE = 'order-service';
 
 export function createOrderService(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,
@@ -64,6 +64,7 @@ export function createOrderService(config: Config) {
     consumer,
     logger,
     intervalMs: config.DEADLINE_SWEEP_INTERVAL_MS,
+    settleMs: config.DEADLINE_SETTLE_MS,
   });
   const http = createHttpApp({
     routes: routes(deps),

@@ -136,7 +136,7 @@ test('deadline: a queue that never runs empty is waited for ten minutes, from th
   const sweepAfter = async (minutes: number | undefined) => {
     const consumingSince = () => (minutes === undefined ? undefined : performance.now() - minutes * 60_000);
     const consumer = { hasCaughtUp: async () => false, consumingSince };
-    await createDeadlineSweep({ database, consumer, logger: quietLogger, intervalMs: 1 }).sweep();
+    await createDeadlineSweep({ database, consumer, logger: quietLogger, intervalMs: 1, settleMs: 0 }).sweep();
     return [await statusOf(justOver), await statusOf(longOver)];
   };
   assert.deepEqual(await sweepAfter(undefined), ['pending', 'pending']);

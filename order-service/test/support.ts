@@ -98,6 +98,7 @@ export async function createWorld() {
           PRODUCT_SERVICE_TIMEOUT_MS: '1000',
           OUTBOX_SWEEP_INTERVAL_MS: '100',
           DEADLINE_SWEEP_INTERVAL_MS: '50',
+          DEADLINE_SETTLE_MS: '0',
           ...settings,
         }),
       );

@@ -23,7 +23,7 @@ const SERVICE = 'payment-service';
 
 export function createPaymentService(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,

@@ -16,7 +16,7 @@ const SERVICE = 'product-service';
 
 export function createProductService(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.MONGO_URL,
@@ -62,6 +62,6 @@ export function createProductService(config: Config) {
     port: config.PORT,
   });
 
-  const parts = [metrics, database, relay, broker, consumer, verifier, http];
+  const parts = [metrics, database, broker, relay, consumer, verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

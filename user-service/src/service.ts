@@ -18,7 +18,7 @@ const SERVICE = 'user-service';
 
 export function createUserService(config: Config) {
   setupContext();
-  const metrics = createMetricsServer({ service: SERVICE, port: config.METRICS_PORT, host: config.HOST });
+  const metrics = createMetricsServer(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,
@@ -78,6 +78,6 @@ export function createUserService(config: Config) {
     port: config.PORT,
   });
 
-  const parts = [metrics, database, relay, broker, createLoginPurge(database, logger), signingKeys, verifier, http];
+  const parts = [metrics, database, broker, relay, createLoginPurge(database, logger), signingKeys, verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

@@ -97,6 +97,8 @@ export interface ClaimedMail {
   mail: Mail;
   cause: Cause;
   leaseToken: string;
+  /** By the process's monotonic clock, in milliseconds: it goes on while the process is stopped. */
+  claimedAt: number;
   /** Tries so far. */
   attempts: number;
   /** Whether somebody had it before us and never said what became of it. */
@@ -105,6 +107,7 @@ export interface ClaimedMail {
 
 /** Takes one due mail under a lease; copies of the service get different ones. */
 export async function claimDueMail(database: Database, leaseToken: string): Promise<ClaimedMail | undefined> {
+  const claimedAt = performance.now();
   const found = await database.collection<MailDocument>(COLLECTION).findOneAndUpdate(
     {
       status: 'due',
@@ -123,7 +126,7 @@ export async function claimDueMail(database: Database, leaseToken: string): Prom
   );
   if (found === null) return undefined;
   const { cause, attempts } = found;
-  return { mail: toMail(found), cause, leaseToken, attempts, isAbandoned: found.leaseToken !== null };
+  return { mail: toMail(found), cause, leaseToken, claimedAt, attempts, isAbandoned: found.leaseToken !== null };
 }
 
 export async function isDue(database: Database, id: string): Promise<boolean> {

@@ -15,6 +15,8 @@ import { messageIdOf, textOf } from '../domain/mail.ts';
 const REFUSED_PAUSE_MS = 900_000;
 /** How long a holder that outlived its lease is given to record what it has sent: it waits for the database as we did. */
 const SECOND_LOOK_MS = 2_000;
+/** A mail that is begun later after its claim might not be out before the lease ends. */
+const LATEST_SEND_MS = 3_000;
 
 /** How long to leave a mail alone after a try that brought no acceptance, in milliseconds. */
 function pauseAfter(kind: Outcome['kind'], attempts: number): number {
@@ -56,6 +58,8 @@ export function createMailWorker(options: {
       await delay(SECOND_LOOK_MS);
       if (!(await isDue(database, id))) return;
     }
+    // A process that was stopped meanwhile must not send what another has taken over.
+    if (performance.now() - claimed.claimedAt > LATEST_SEND_MS) return;
     const { kind, reason } = await mailClient.send({
       messageId: messageIdOf(fact),
       to: recipient,

@@ -28,14 +28,15 @@ export async function placeOrder(command: PlaceOrder, deps: Deps): Promise<Order
   const earlier = await findIdempotent(deps.db, request);
   if (earlier !== undefined) return getPlaced(earlier, deps);
 
-  const items = await priceItems(command.items, deps);
-  const { expectedTotal } = command;
-  const total = totalOf(items);
-  if (
-    expectedTotal !== undefined &&
-    (expectedTotal.amount !== total.amount || expectedTotal.currency !== total.currency)
-  )
-    throw priceChanged();
+  let items: OrderItem[];
+  try {
+    items = await priceItems(command, deps);
+  } catch (refusal) {
+    // The same request may have been accepted meanwhile, at the price of that moment.
+    const meanwhile = await findIdempotent(deps.db, request);
+    if (meanwhile !== undefined) return getPlaced(meanwhile, deps);
+    throw refusal;
+  }
 
   return inTransaction(deps.db, async (tx) => {
     const { order, events } = place(
@@ -57,7 +58,8 @@ async function getPlaced(id: string, { db }: Deps): Promise<Order> {
   return order;
 }
 
-async function priceItems(wanted: readonly ItemQuantity[], { db, products }: Deps): Promise<OrderItem[]> {
+async function priceItems(command: PlaceOrder, { db, products }: Deps): Promise<OrderItem[]> {
+  const { items: wanted, expectedTotal } = command;
   const known = await findPrices(
     db,
     wanted.map((item) => item.productId),
@@ -74,5 +76,11 @@ async function priceItems(wanted: readonly ItemQuantity[], { db, products }: Dep
       throw unknownProduct(productId);
     items.push({ productId, name: product.name, quantity, unitPrice: product.price });
   }
+  const total = totalOf(items);
+  if (
+    expectedTotal !== undefined &&
+    (expectedTotal.amount !== total.amount || expectedTotal.currency !== total.currency)
+  )
+    throw priceChanged();
   return items;
 }

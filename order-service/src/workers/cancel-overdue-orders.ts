@@ -22,11 +22,15 @@ export function createDeadlineSweep(options: {
   consumer: Pick<Consumer, 'hasCaughtUp' | 'consumingSince'>;
   logger: Logger;
   intervalMs: number;
+  /** How long another copy may hold a message unseen, in milliseconds. */
+  settleMs: number;
 }): DeadlineSweep {
-  const { database, consumer, logger, intervalMs } = options;
+  const { database, consumer, logger, intervalMs, settleMs } = options;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let stopped = false;
+  /** When the queue was first seen with nothing waiting, and has been ever since. */
+  let caughtUpAt: Date | undefined;
 
   const sweep = async () => {
     // By the database's clock, read before the queue is looked at.
@@ -34,12 +38,19 @@ export function createDeadlineSweep(options: {
       `select clock_timestamp() as now, exists (select from orders where status = 'pending' and pay_by < clock_timestamp()) as overdue`,
     );
     const [seen] = rows;
-    if (seen === undefined || !seen.overdue) return;
+    if (seen === undefined || !seen.overdue) {
+      caughtUpAt = undefined;
+      return;
+    }
     const since = consumer.consumingSince();
     const hasWaitedLongest = since !== undefined && performance.now() - since > LONGEST_WAIT_MS;
-    const hasCaughtUp = await consumer.hasCaughtUp();
+    if (!(await consumer.hasCaughtUp())) caughtUpAt = undefined;
+    else caughtUpAt ??= seen.now;
+    // Twice, and what was overdue at the first look: another copy, even one that has died, holds messages no longer than that.
+    const hasCaughtUp = caughtUpAt !== undefined && seen.now.getTime() - caughtUpAt.getTime() >= settleMs;
     if (!hasCaughtUp && !hasWaitedLongest) return;
-    const before = hasCaughtUp ? seen.now : new Date(seen.now.getTime() - LONGEST_WAIT_MS);
+    const before =
+      hasCaughtUp && caughtUpAt !== undefined ? caughtUpAt : new Date(seen.now.getTime() - LONGEST_WAIT_MS);
     let overdue: Awaited<ReturnType<typeof listOverdueOrders>>;
     do {
       overdue = await listOverdueOrders(database, before, BATCH);

@@ -44,20 +44,32 @@ export interface PaymentProvider {
 /**
  * - `no-answer`: nothing was decided, or nobody knows whether it was done; ask again with the same key.
  * - `server-error`: answered with a 5xx, which the provider stores under the key; the next try needs another one.
+ * - `final`: it will never be made, whatever one tries.
  * - `refused`: any other 4xx. Not a decline: somebody has to look at it.
  * - `not-called`: the breaker is open.
  */
-export type ProviderFault = 'no-answer' | 'server-error' | 'refused' | 'not-called';
+export type ProviderFault = 'no-answer' | 'server-error' | 'final' | 'refused' | 'not-called';
 
 export class ProviderError extends Error {
   override name = 'ProviderError';
   readonly fault: ProviderFault;
+  /** Whether the call was made under an idempotency key. */
+  readonly hadKey: boolean;
 
-  constructor(fault: ProviderFault, cause: unknown) {
+  constructor(fault: ProviderFault, cause: unknown, hadKey = false) {
     super(`the payment provider: ${fault}`, { cause });
     this.fault = fault;
+    this.hadKey = hadKey;
   }
 }
+
+/** Refusals of a refund that no later try can change: https://docs.stripe.com/error-codes */
+const finalCodes = new Set([
+  'charge_already_refunded',
+  'charge_disputed',
+  'refund_disputed_payment',
+  'amount_too_large',
+]);
 
 function faultOf(error: unknown): ProviderFault {
   if (isBreakerOpen(error)) return 'not-called';
@@ -66,7 +78,7 @@ function faultOf(error: unknown): ProviderFault {
   if (status >= 500) return 'server-error';
   // No status, our API key is wrong or may not do this, the idempotency key is in use at this moment, too many requests: nothing was decided.
   if ([0, 401, 403, 409, 429].includes(status)) return 'no-answer';
-  return 'refused';
+  return finalCodes.has(error.code ?? '') ? 'final' : 'refused';
 }
 
 const refundStates: Record<string, RefundState> = { succeeded: 'succeeded', failed: 'failed', canceled: 'failed' };
@@ -88,8 +100,11 @@ function stateOf(intent: Stripe.PaymentIntent): IntentState {
         message: error.message ?? 'The card was declined.',
       };
     }
-    default:
+    case 'processing':
       return { kind: 'processing' };
+    // It waits for something that nobody will do here: a customer's action, a capture.
+    default:
+      return { kind: 'unconfirmed' };
   }
 }
 
@@ -108,11 +123,11 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
   const breaker = createBreaker('payment provider', <T>(call: () => Promise<T>): Promise<T> => call(), {
     countsAsFailure: (error) => ['no-answer', 'server-error'].includes(faultOf(error)),
   });
-  const ask = async <T>(call: () => Promise<T>): Promise<T> => {
+  const ask = async <T>(call: () => Promise<T>, hadKey = false): Promise<T> => {
     try {
       return (await breaker.fire(call)) as T;
     } catch (error) {
-      throw new ProviderError(faultOf(error), error);
+      throw new ProviderError(faultOf(error), error, hadKey);
     }
   };
   const retrieve = async (intentId: string) => stateOf(await ask(() => stripe.paymentIntents.retrieve(intentId)));
@@ -133,17 +148,19 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
 
   return {
     async createIntent({ paymentId, orderId, amount, paymentMethod, key }) {
-      const intent = await ask(() =>
-        stripe.paymentIntents.create(
-          {
-            amount: amount.amount,
-            currency: amount.currency.toLowerCase(),
-            payment_method: paymentMethod,
-            automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
-            metadata: { paymentId, orderId },
-          },
-          { idempotencyKey: key },
-        ),
+      const intent = await ask(
+        () =>
+          stripe.paymentIntents.create(
+            {
+              amount: amount.amount,
+              currency: amount.currency.toLowerCase(),
+              payment_method: paymentMethod,
+              automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+              metadata: { paymentId, orderId },
+            },
+            { idempotencyKey: key },
+          ),
+        true,
       );
       return intent.id;
     },
@@ -156,11 +173,13 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
       return found && (refundStates[found.status ?? ''] ?? 'pending');
     },
     async createRefund({ intentId, refundId, orderId, amount, key }) {
-      const refund = await ask(() =>
-        stripe.refunds.create(
-          { payment_intent: intentId, amount, metadata: { refundId, orderId } },
-          { idempotencyKey: key },
-        ),
+      const refund = await ask(
+        () =>
+          stripe.refunds.create(
+            { payment_intent: intentId, amount, metadata: { refundId, orderId } },
+            { idempotencyKey: key },
+          ),
+        true,
       );
       return refundStates[refund.status ?? ''] ?? 'pending';
     },

@@ -1,6 +1,5 @@
 // Reading payments: their customer sees them, and admins do; for anyone else they do not exist.
 import { type Identity, isAdmin } from '@glasshouse/shared/auth';
-import { AppError } from '@glasshouse/shared/errors';
 import { type Page, readCursor, toPage } from '@glasshouse/shared/http';
 import { z } from 'zod';
 import { findPayment, listPayments, type PaymentView } from '../data/payment-repository.ts';
@@ -24,9 +23,7 @@ export async function getPayments(
   { db }: Pick<Deps, 'db'>,
 ): Promise<Page<PaymentView>> {
   const { user, orderId, cursor, limit } = query;
-  const before = cursor === undefined ? undefined : readCursor(cursor, z.uuid());
-  if (cursor !== undefined && before === undefined)
-    throw new AppError('malformed', 'query.invalid', 'The cursor is not one of ours.');
+  const before = readCursor(cursor, z.uuid());
   const payments = await listPayments(db, { userId: isAdmin(user) ? undefined : user.userId, orderId, before, limit });
   return toPage(payments, limit, (payment) => payment.id);
 }

@@ -58,13 +58,14 @@ export function createChargeWorker(options: {
   const record = (claimed: ClaimedPayment, outcome: Parameters<typeof settle>[1]) =>
     inTransaction(database, async (tx) => {
       const current = await lockLeased(tx, claimed.payment.id, claimed.leaseToken);
-      if (current === undefined || current.status !== 'charging') return;
+      if (current === undefined || current.status !== 'charging') return false;
       const { payment, events } = settle(current, outcome);
       await updatePayment(tx, payment);
       const [told] = await appendToOutbox(tx, events);
-      if (payment.status !== 'captured' || !payment.cancelRequested) return;
+      if (payment.status !== 'captured' || !payment.cancelRequested) return true;
       // Cancelled while the charge was under way: it goes back at once, and the capture is the reason.
       await runWithCause({ ...currentCause(), causationId: told?.id }, () => refundRest(tx, payment, { wakeRefunds }));
+      return true;
     });
 
   return createWorker<ClaimedPayment>({
@@ -79,7 +80,7 @@ export function createChargeWorker(options: {
         const state = await charge(claimed);
         if (state === undefined || state.kind === 'unconfirmed' || state.kind === 'processing')
           return await postponePayment(database, payment.id, leaseToken, askAgainSoon);
-        await record(claimed, state);
+        if (!(await record(claimed, state))) return;
         logger.info('charge settled', { paymentId: payment.id, orderId: payment.orderId, outcome: state.kind });
       } catch (error) {
         const retry = retryAfter(error, failures);

@@ -23,17 +23,21 @@ export function createRefundWorker(options: {
       const key = `refund-${refund.id}-${attempt}`;
       return await provider.createRefund({ intentId, refundId: refund.id, orderId, amount: refund.amount.amount, key });
     } catch (error) {
-      if (!(error instanceof ProviderError) || error.fault !== 'refused') throw error;
-      logger.error('the provider refuses a refund', { error, refundId: refund.id, orderId });
-      return 'failed';
+      if (!(error instanceof ProviderError)) throw error;
+      if (error.fault === 'refused')
+        logger.error('the provider refuses a refund; it stays open', { error, refundId: refund.id, orderId });
+      if (error.fault !== 'final') throw error;
+      // It may be refused because it was made meanwhile, by a try whose answer was lost.
+      return (await provider.findRefund(intentId, refund.id)) ?? 'failed';
     }
   };
 
   const record = (claimed: ClaimedRefund, state: 'succeeded' | 'failed') =>
     inTransaction(database, async (tx) => {
       const { refund, leaseToken, orderId, userId } = claimed;
-      if (!(await settleRefund(tx, refund.id, leaseToken, state))) return;
+      if (!(await settleRefund(tx, refund.id, leaseToken, state))) return false;
       await appendToOutbox(tx, [refundEvent(refund, { orderId, userId }, state === 'succeeded')]);
+      return true;
     });
 
   return createWorker<ClaimedRefund>({
@@ -47,7 +51,7 @@ export function createRefundWorker(options: {
       try {
         const state = await make(claimed);
         if (state === 'pending') return await postponeRefund(database, refund.id, leaseToken, askAgainSoon);
-        await record(claimed, state);
+        if (!(await record(claimed, state))) return;
         logger.info('refund settled', { refundId: refund.id, orderId: claimed.orderId, outcome: state });
       } catch (error) {
         const retry = retryAfter(error, failures);

@@ -13,12 +13,16 @@ const LONGEST_PAUSE_MS = 10_000;
 /** What the provider has not decided yet is asked for again soon. */
 export const askAgainSoon: Retry = { seconds: 1, nextKey: false, isFailure: false };
 
-/** @param failures how many tries have failed before */
+/**
+ * A new key only where the call that failed had one: the provider stores its 5xx under it. Of a call with the present key that nobody has
+ * answered yet, a new one would make a second charge or refund.
+ * @param failures how many tries have failed before
+ */
 export function retryAfter(error: unknown, failures: number): Retry {
   const fault = error instanceof ProviderError ? error.fault : 'no-answer';
   return {
     seconds: (500 + backoffMs(failures, 1_000, LONGEST_PAUSE_MS)) / 1_000,
-    nextKey: fault === 'server-error',
+    nextKey: fault === 'server-error' && error instanceof ProviderError && error.hadKey,
     isFailure: fault !== 'not-called',
   };
 }

@@ -1,5 +1,4 @@
 // Reading the catalogue: what anyone sees. A deleted product is not in it.
-import { AppError } from '@glasshouse/shared/errors';
 import { type Page, readCursor, toPage } from '@glasshouse/shared/http';
 import { z } from 'zod';
 import { listCategories } from '../data/category-repository.ts';
@@ -24,8 +23,6 @@ export async function getProduct(query: { productId: string }, { db }: Pick<Deps
   return product;
 }
 
-const badCursor = () => new AppError('malformed', 'query.invalid', 'The cursor is not one of ours.');
-
 /** @param query `search`: all of its words have to be in the name or the description */
 export async function getProducts(
   query: Omit<ProductFilter, 'words'> & {
@@ -39,8 +36,7 @@ export async function getProducts(
   const { search, sort, cursor, limit, ...filter } = query;
   const value = sort === 'newest' || sort === 'name' ? z.string() : z.number();
   const place = z.tuple([z.literal(sort), value, z.uuid()]);
-  const read = cursor === undefined ? undefined : readCursor(cursor, place);
-  if (cursor !== undefined && read === undefined) throw badCursor();
+  const read = readCursor(cursor, place);
 
   const words = search === undefined ? undefined : wordsOf(search);
   // A search for something that is no word finds nothing, not everything.
@@ -56,8 +52,7 @@ export async function getCategories(
   { db }: Pick<Deps, 'db'>,
 ): Promise<Page<ListedCategory>> {
   const { cursor, limit } = query;
-  const after = cursor === undefined ? undefined : readCursor(cursor, z.string());
-  if (cursor !== undefined && after === undefined) throw badCursor();
+  const after = readCursor(cursor, z.string());
   const page = toPage(await listCategories(db, after, limit), limit, (category) => category.id);
   const counts = await countProducts(
     db,

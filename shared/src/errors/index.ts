@@ -57,8 +57,8 @@ const systemErrors = new Set([
   'ENETDOWN',
 ]);
 
-/** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html. 57014 is our statement_timeout, 25P03 our idle time-out. */
-const postgresDown = /^(08...|53...|57P..|57014|25006|25P03|25P04|58...)$/;
+/** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html. 25P03 is our idle time-out. A statement that is too slow (57014) is at fault itself. */
+const postgresDown = /^(08...|53...|57P..|25006|25P03|25P04|58...)$/;
 const postgresContention = new Set(['40001', '40P01', '55P03', '23505']);
 /** pg has no codes for what its client side finds. */
 const postgresClientMessages =

@@ -28,7 +28,10 @@ export interface Consumer extends Part {
   state(): { consuming: boolean; paused: boolean };
   /** When it began to consume on the present connection, in milliseconds of the process's monotonic clock; undefined while it doesn't. */
   consumingSince(): number | undefined;
-  /** Whether the queue holds no message that waits to be delivered, and everything delivered here by then is handled. False where the broker can't say. */
+  /**
+   * Whether the queue holds no message that waits to be delivered, and everything delivered here by then was handled: nothing given back,
+   * nothing sent to a retry. False where the broker can't say. What another copy holds is not seen.
+   */
   hasCaughtUp(): Promise<boolean>;
 }
 
@@ -87,6 +90,8 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
   let consumerTag: string | undefined;
   let since: number | undefined;
   let paused = false;
+  /** Counts the messages that were not handled when they came. */
+  let unhandled = 0;
 
   /** The channel of a message may be gone by the time it is handled: then the broker delivers it again, and the inbox knows it. */
   const settle = (on: Channel, action: () => void) => {
@@ -168,11 +173,15 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     const { messageId, headers } = message.properties;
     return runWithCause({ correlationId: String(messageId), traceparent: headers?.traceparent }, () =>
       runOne(async () => {
-        if (paused || stopping.signal.aborted) return settle(on, () => on.nack(message, false, true));
+        if (paused || stopping.signal.aborted) {
+          unhandled += 1;
+          return settle(on, () => on.nack(message, false, true));
+        }
         try {
           await handle(message);
           settle(on, () => on.ack(message));
         } catch (error) {
+          unhandled += 1;
           // What is neither fault nor outage is contention that lasted; the queue is the place to wait.
           if (error instanceof Unreadable || classifyFailure(error) === 'fault') return onFault(on, message, error);
           if (classifyFailure(error) === 'dependency-down') pause(error);
@@ -259,12 +268,13 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     consumingSince: () => since,
     async hasCaughtUp() {
       const on = channel;
+      const seen = { since, unhandled };
       if (on === undefined || since === undefined) return false;
       try {
-        const { messageCount } = await on.checkQueue(queue);
-        if (messageCount > 0) return false;
+        if ((await on.checkQueue(queue)).messageCount > 0) return false;
         await Promise.all([...underWay]);
-        return on === channel;
+        if ((await on.checkQueue(queue)).messageCount > 0) return false;
+        return on === channel && !paused && seen.since === since && seen.unhandled === unhandled;
       } catch {
         return false;
       }

@@ -127,6 +127,18 @@ function permissionsOf(service: ServiceName) {
 }
 
 /**
+ * Which keys of the event exchange a service may publish and bind: only its own events, and those that it acts on.
+ * https://www.rabbitmq.com/docs/access-control#topic-authorisation
+ */
+function topicPermissionsOf(service: ServiceName) {
+  const oneOf = (types: string[]) => (types.length === 0 ? '^$' : `^(${types.join('|').replaceAll('.', '\\.')})$`);
+  const published = eventDefinitions
+    .filter((definition) => definition.from === service)
+    .map((definition) => definition.type);
+  return { exchange: EVENT_EXCHANGE, write: oneOf(published), read: oneOf(consumedBy(service)) };
+}
+
+/**
  * RabbitMQ's definitions file: the topology, and a user for each service that publishes or consumes, with only the permissions it needs.
  * @param passwords by user name; `monitoring` is a user that may look at everything and change nothing. No users where none are given.
  */
@@ -146,6 +158,9 @@ export function brokerDefinitions(passwords: Record<string, string> = {}, vhost 
       vhost,
       ...(user === 'monitoring' ? { configure: '^$', write: '^$', read: '.*' } : permissionsOf(user as ServiceName)),
     })),
+    topic_permissions: users
+      .filter(([user]) => user !== 'monitoring')
+      .map(([user]) => ({ user, vhost, ...topicPermissionsOf(user as ServiceName) })),
     exchanges: topology.exchanges.map((exchange) => ({
       ...exchange,
       vhost,

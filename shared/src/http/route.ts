@@ -1,6 +1,7 @@
 // A route as data: method, path, who may call it, the schemas of what comes in and goes out, and the handler.
 import { z } from 'zod';
 import type { Identity } from '../auth/index.ts';
+import { AppError } from '../errors/index.ts';
 
 export type Access = 'anyone' | 'user' | 'admin';
 
@@ -90,9 +91,12 @@ export const text = (min: number, max: number) =>
       message: 'has characters that are not allowed',
     });
 
+const currencies = new Set(Intl.supportedValuesOf('currency'));
+
+/** A price: at least one minor unit, for nobody can be charged nothing. */
 export const money = z.strictObject({
-  amount: z.int().nonnegative().max(999_999_999),
-  currency: z.string().regex(/^[A-Z]{3}$/, 'is not an ISO 4217 code'),
+  amount: z.int().positive().max(99_999_999),
+  currency: z.string().refine((code) => currencies.has(code), { message: 'is not an ISO 4217 code' }),
 });
 
 /** A list's page size, 1–100, and where the page before ended. */
@@ -118,11 +122,15 @@ export function toPage<T>(rows: T[], limit: number, cursorOf: (row: T) => unknow
   return { items, nextCursor: more ? Buffer.from(JSON.stringify(cursorOf(last))).toString('base64url') : null };
 }
 
-/** A cursor as `toPage` made it, checked against `schema`; undefined where it is not one. */
-export function readCursor<S extends z.ZodType>(cursor: string, schema: S): z.output<S> | undefined {
+/**
+ * Where the page before ended, as `toPage` wrote it; undefined on the first page.
+ * @throws AppError `malformed` where the cursor is not one of ours
+ */
+export function readCursor<S extends z.ZodType>(cursor: string | undefined, schema: S): z.output<S> | undefined {
+  if (cursor === undefined) return undefined;
   try {
-    return schema.safeParse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))).data;
+    return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
   } catch {
-    return undefined;
+    throw new AppError('malformed', 'query.invalid', 'The cursor is not one of ours.');
   }
 }

@@ -38,6 +38,7 @@ export type Db = Database | Transaction;
 
 /** Neither a process that hangs nor one that died may hold a lock for longer than this. */
 const SESSION_LIMIT_MS = 5_000;
+const LOCK_LIMIT_MS = 4_000;
 const DUPLICATE_KEY_ATTEMPTS = 5;
 /** How long an HTTP request may contend before its client is asked to come back. */
 const CONTENTION_LIMIT_MS = 20_000;
@@ -56,7 +57,8 @@ export function createDatabase(options: {
     application_name: service,
     connectionTimeoutMillis: SESSION_LIMIT_MS,
     idle_in_transaction_session_timeout: SESSION_LIMIT_MS,
-    lock_timeout: SESSION_LIMIT_MS,
+    // Shorter than the statement's, which would end a wait for a lock as well and look like another failure.
+    lock_timeout: LOCK_LIMIT_MS,
     statement_timeout: SESSION_LIMIT_MS,
     query_timeout: 2 * SESSION_LIMIT_MS,
     keepAlive: true,

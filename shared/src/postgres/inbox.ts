@@ -5,6 +5,8 @@ import type { Part } from '../process/index.ts';
 import { type Database, inTransaction, type Transaction } from './database.ts';
 
 const PURGE_INTERVAL_MS = 3_600_000;
+/** Few enough rows for one statement's time limit. */
+const PURGE_BATCH = 5_000;
 
 /** What the consumer needs of this database. */
 export function createConsumerDatabase(database: Database): ConsumerDatabase<Transaction> {
@@ -25,13 +27,24 @@ export function createConsumerDatabase(database: Database): ConsumerDatabase<Tra
 /** Forgets what was handled more than 7 days ago: the state rows know better by then. */
 export function createInboxPurge(database: Database, logger: Logger): Part {
   let timer: NodeJS.Timeout | undefined;
-  const purge = () =>
-    database
-      .query("delete from inbox where handled_at < now() - interval '7 days'")
-      .catch((error) => logger.warn('the inbox could not be purged', { error }));
+  const purge = async () => {
+    try {
+      let purged: number | null;
+      do {
+        ({ rowCount: purged } = await database.query(
+          `delete from inbox where event_id in (
+             select event_id from inbox where handled_at < now() - interval '7 days' order by handled_at limit $1)`,
+          [PURGE_BATCH],
+        ));
+      } while (purged === PURGE_BATCH);
+    } catch (error) {
+      logger.warn('the inbox could not be purged', { error });
+    }
+  };
   return {
     name: 'inbox purge',
     async start() {
+      void purge();
       timer = setInterval(purge, PURGE_INTERVAL_MS);
     },
     async stop() {

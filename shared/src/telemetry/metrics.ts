@@ -23,13 +23,20 @@ export function durationHistogram(
   };
 }
 
-/** Serves `GET /metrics`. Create it before anything that makes instruments. */
-export function createMetricsServer(options: { service: string; port: number | undefined; host: string }): Part {
-  if (options.port === undefined) return { name: 'metrics', async start() {}, async stop() {} };
-  const exporter = new PrometheusExporter({ port: options.port, host: options.host, preventServerStart: true });
+const METRICS_PORT_DISTANCE = 6_000;
+
+/** Serves `GET /metrics`, on the service's port + 6000 unless told otherwise. Create it before anything that makes instruments. */
+export function createMetricsServer(
+  service: string,
+  config: { PORT: number; METRICS_PORT?: number | undefined; HOST: string },
+): Part {
+  // A service on any free port (0), as in a test, serves none.
+  const port = config.METRICS_PORT ?? (config.PORT === 0 ? undefined : config.PORT + METRICS_PORT_DISTANCE);
+  if (port === undefined) return { name: 'metrics', async start() {}, async stop() {} };
+  const exporter = new PrometheusExporter({ port, host: config.HOST, preventServerStart: true });
   const provider = new MeterProvider({
     readers: [exporter],
-    resource: resourceFromAttributes({ 'service.name': options.service }),
+    resource: resourceFromAttributes({ 'service.name': service }),
   });
   metrics.setGlobalMeterProvider(provider);
   return { name: 'metrics', start: () => exporter.startServer(), stop: () => provider.shutdown() };
