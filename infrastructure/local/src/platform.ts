@@ -293,6 +293,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         });
         const { code } = await child.exited;
         if (code !== 0) throw new Error(`${name} failed:\n${lastLines(logFile(name))}`);
+        await surroundings.databases.get(service.name)?.afterMigration?.();
       }),
     );
   }

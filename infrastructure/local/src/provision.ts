@@ -7,6 +7,8 @@ export interface DatabaseUrls {
   service: string;
   migration: string;
   audit: string;
+  /** To be called when the tables are there; absent where the database is not ours. */
+  afterMigration?: () => Promise<void>;
 }
 
 const AUDITOR = 'auditor';
@@ -27,6 +29,19 @@ function urlFor(server: string, role: string, password: string, database: string
   url.password = password;
   url.pathname = database;
   return url.href;
+}
+
+/** All that the auditor needs of the users: no password, no token, no key. */
+const AUDITED_OF_USERS =
+  'grant select (id, email, name, version) on users to auditor; grant select on outbox to auditor';
+
+/** Takes away what the default rights give too much, once the migrations have made the tables. */
+async function limitRights(url: string, database: string, role: string): Promise<void> {
+  await withClient(url, async (client) => {
+    await client.query(`revoke insert, update, delete on schema_migrations from ${role}`);
+    if (database === 'users')
+      await client.query(`revoke all on all tables in schema public from ${AUDITOR}; ${AUDITED_OF_USERS}`);
+  });
 }
 
 async function ensureRole(client: pg.Client, role: string, password: string): Promise<void> {
@@ -71,5 +86,6 @@ export async function provisionDatabase(
     service: urlFor(server, role, password(role), database),
     migration: urlFor(server, owner, password(owner), database),
     audit: urlFor(server, AUDITOR, password(AUDITOR), database),
+    afterMigration: () => limitRights(inDatabase.href, database, role),
   };
 }

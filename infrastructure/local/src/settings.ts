@@ -36,15 +36,23 @@ export const paymentProviderKey = (secrets: Secrets) => `sk_test_${secrets('stri
 
 function mongoUrlOf(service: ServiceDescription, { env, mongoUrl }: Surroundings): string | undefined {
   if (service.mongo === undefined) return undefined;
-  const url = new URL(env[service.mongo.urlSetting] ?? env.MONGO_URL ?? mongoUrl ?? '');
-  if (url.pathname === '' || url.pathname === '/') url.pathname = service.mongo.database;
-  return url.href;
+  const own = env[service.mongo.urlSetting];
+  // A connection string may name several hosts, which `URL` refuses.
+  const parts = /^(mongodb(?:\+srv)?:\/\/[^/?]+)\/?([^?]*)(.*)$/.exec(own ?? env.MONGO_URL ?? mongoUrl ?? '');
+  const [, server = '', named = '', options = ''] = parts ?? [];
+  // The common URL never names the database: two services in one would take each other's inbox for their own.
+  const database = own !== undefined && named !== '' ? named : service.mongo.database;
+  return `${server}/${database}${options}`;
 }
+
+/** Secrets and addresses that are one service's, or the runner's own: nobody else inherits them. */
+const ofOneService =
+  /(^|_)(DATABASE_URL|MONGO_URL|RABBITMQ_URL|RABBITMQ_MANAGEMENT_URL|SMTP_URL|STRIPE_API_KEY|STRIPE_API_URL|KEY_ENCRYPTION_KEY)$/;
 
 /** What a service and its migration have in common. */
 function commonSettings(service: ServiceDescription, surroundings: Surroundings): NodeJS.ProcessEnv {
   const { env, secrets } = surroundings;
-  const { MONGO_URL: _mongo, RABBITMQ_URL: _rabbitmq, ...inherited } = env;
+  const inherited = Object.fromEntries(Object.entries(env).filter(([name]) => !ofOneService.test(name)));
   const mongoUrl = mongoUrlOf(service, surroundings);
   return {
     ...inherited,
@@ -87,11 +95,11 @@ export function serviceSettings(
     ...Object.fromEntries(urls),
     ...(service.usesBroker && { RABBITMQ_URL: env.RABBITMQ_URL ?? brokerUrl(service.name, secrets, endpoints) }),
     ...(database !== undefined && { DATABASE_URL: database }),
-    ...(service.name === 'payment-service' &&
-      env.STRIPE_API_URL === undefined && {
-        STRIPE_API_KEY: paymentProviderKey(secrets),
-        STRIPE_API_URL: endpoints.paymentProviderUrl,
-      }),
+    ...(service.name === 'payment-service' && {
+      // Stripe itself, with a key of one's own, or the simulator.
+      STRIPE_API_KEY: env.STRIPE_API_URL === undefined ? paymentProviderKey(secrets) : env.STRIPE_API_KEY,
+      STRIPE_API_URL: env.STRIPE_API_URL ?? endpoints.paymentProviderUrl,
+    }),
     ...(service.name === 'notification-service' && { SMTP_URL: env.SMTP_URL ?? endpoints.smtpUrl }),
   };
 }

@@ -108,7 +108,11 @@ async function main(): Promise<number> {
   }
   if (files.length === 0) files = globSync(patterns, { cwd: root, exclude: ['**/node_modules/**'] }).sort();
   const env = await startServers();
-  return run(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...options, ...files], env);
+  return run(
+    process.execPath,
+    ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...options, ...files],
+    env,
+  );
 }
 
 try {
