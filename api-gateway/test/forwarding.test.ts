@@ -229,6 +229,13 @@ test('forwarding: a body over 100 kB is a 413, after the token, and the service 
     'body.too-large',
     '/api/v1/orders',
   );
+  const headers = { 'content-type': 'text/plain' };
+  assertProblem(
+    await gateway.call('POST', '/api/v1/orders', { body, token, headers }),
+    415,
+    'body.unsupported-type',
+    '/api/v1/orders',
+  );
   assert.equal(seen(), before);
   const most = await gateway.call('POST', '/api/v1/orders', { body: 'x'.repeat(99_998), token });
   assert.equal(most.status, 200, 'exactly 100 kB');

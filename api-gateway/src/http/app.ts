@@ -9,6 +9,7 @@ import {
   type HttpServer,
   MAX_BODY_BYTES,
   mountRows,
+  requireJson,
 } from '@glasshouse/shared/http';
 import type { Logger } from '@glasshouse/shared/logger';
 import type { RequestHandler } from 'express';
@@ -22,8 +23,10 @@ import { type GatewayRoute, routes, type UpstreamName } from './routes.ts';
 function authorize(route: GatewayRoute, verifier: TokenVerifier): RequestHandler {
   return async (request, _response, next) => {
     await authenticate(request, route.access, verifier);
-    if (Number(request.get('content-length') ?? 0) > MAX_BODY_BYTES)
+    if (Number(request.get('content-length') ?? 0) > MAX_BODY_BYTES) {
+      requireJson(request);
       throw new HttpError(413, 'body.too-large', 'The body is larger than 100 kB.');
+    }
     next();
   };
 }

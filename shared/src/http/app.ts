@@ -89,9 +89,14 @@ function check<S extends z.ZodType>(
 
 const parseJson = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
 
-function readBody(request: Request, response: Response): Promise<unknown> {
+/** @throws HttpError 415 where the body is not declared as JSON */
+export function requireJson(request: Request): void {
   if (request.is('application/json') === false || request.get('content-type') === undefined)
     throw new HttpError(415, 'body.unsupported-type', 'The body has to be application/json.');
+}
+
+function readBody(request: Request, response: Response): Promise<unknown> {
+  requireJson(request);
   return new Promise((resolve, reject) => {
     parseJson(request, response, (error?: unknown) => (error ? reject(error) : resolve(request.body)));
   });
