@@ -268,9 +268,9 @@ test('refund: the provider is gone, then back: it is made once', async () => {
   await assertRefundedOnce(order);
 });
 
-test('refund: one that the provider refuses has failed, and says so', async () => {
+test('refund: one that the provider refuses for good has failed, and says so', async () => {
   const order = await captured();
-  world.provider.behave = (call) => (isRefund(call) ? 400 : 'pass');
+  world.provider.behave = (call) => (isRefund(call) ? 'disputed' : 'pass');
   await world.tell(order.cancelled);
   await world.assertTold(order, 'payment.captured', 'payment.refund-failed');
   const [event] = world.broker.eventsOf(paymentRefundFailed, order.orderId);
@@ -280,12 +280,39 @@ test('refund: one that the provider refuses has failed, and says so', async () =
   assert.deepEqual(rows, [{ status: 'failed' }]);
 });
 
-test('refund: one that the provider will not hear of, for our key is wrong, stays open until it is put right', async () => {
+for (const status of [400, 403, 404])
+  test(`refund: one that is refused with ${status} for another reason stays open until that is put right`, async () => {
+    const order = await captured();
+    world.provider.behave = (call) => (isRefund(call) ? status : 'pass');
+    const from = world.provider.calls.length;
+    await world.tell(order.cancelled);
+    await waitFor('it was tried', () => world.provider.calls.slice(from).some(isRefund));
+    world.provider.behave = () => 'pass';
+    await assertRefundedOnce(order);
+  });
+
+test('refund: a look-up that fails with 500 changes no key: the first try may still be under way', async () => {
   const order = await captured();
-  world.provider.behave = (call) => (isRefund(call) ? 403 : 'pass');
   const from = world.provider.calls.length;
+  const since = () => world.provider.calls.slice(from);
+  const lookUps = () => since().filter((call) => call.name === 'GET /v1/refunds');
+  world.provider.behave = (call) => {
+    if (isRefund(call)) return 'refuse';
+    return call.name === 'GET /v1/refunds' && since().some(isRefund) && lookUps().length < 4 ? 500 : 'pass';
+  };
   await world.tell(order.cancelled);
-  await waitFor('it was tried', () => world.provider.calls.slice(from).some(isRefund));
+  await waitFor(
+    'it was looked up in vain, and tried again',
+    () => lookUps().length >= 4 && since().filter(isRefund).length >= 2,
+  );
+  assert.equal(
+    new Set(
+      since()
+        .filter(isRefund)
+        .map((call) => call.key),
+    ).size,
+    1,
+  );
   world.provider.behave = () => 'pass';
   await assertRefundedOnce(order);
 });

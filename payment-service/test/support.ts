@@ -28,10 +28,10 @@ export interface ProviderCall {
 }
 
 /**
- * What becomes of a call: `pass`; a status that is answered without asking the provider; `drop-answer`: carried out, and the connection
+ * What becomes of a call: `pass`; a status that is answered without asking the provider; `disputed`: refused with 400, for good; `drop-answer`: carried out, and the connection
  * cut then; `refuse`: the connection cut at once. A promise is waited for first; `after` holds the answer back instead.
  */
-type Behaviour = 'pass' | number | 'drop-answer' | 'refuse';
+type Behaviour = 'pass' | number | 'disputed' | 'drop-answer' | 'refuse';
 export type Behave = (
   call: ProviderCall,
 ) => Behaviour | { wait?: Promise<unknown>; behaviour?: Behaviour; after?: Promise<unknown> };
@@ -58,6 +58,11 @@ async function startProviderProxy(target: string) {
     await wait;
     const status = spent.get(key ?? '') ?? behaviour;
     if (status === 'refuse') return request.socket.destroy();
+    if (status === 'disputed') {
+      response.writeHead(400, { 'content-type': 'application/json' });
+      const error = { type: 'invalid_request_error', code: 'charge_disputed', message: 'The charge is disputed.' };
+      return response.end(JSON.stringify({ error }));
+    }
     if (typeof status === 'number') {
       if (key !== undefined && status >= 500) spent.set(key, status);
       response.writeHead(status, { 'content-type': 'application/json' });
