@@ -144,3 +144,36 @@ test('deadline: a queue that never runs empty is waited for ten minutes, from th
   assert.deepEqual(await sweepAfter(11), ['pending', 'cancelled']);
   await database.stop();
 });
+
+test('deadline: one look is not enough, for another copy may hold a message; a queue that fills again begins the wait anew', async () => {
+  const service = await world.start({ SAGA_TIMEOUT_S: '3600' });
+  const [first, later] = [await placeOrder(service), await placeOrder(service)];
+  await service.stop();
+  await setPayBy(first, '1 minute');
+  const database = createDatabase({ url: world.postgres.url, service: 'order-service', logger: quietLogger });
+  let isCaughtUp = true;
+  const consumer = { hasCaughtUp: async () => isCaughtUp, consumingSince: () => performance.now() };
+  const deadline = createDeadlineSweep({ database, consumer, logger: quietLogger, intervalMs: 1, settleMs: 400 });
+  const sweepFor = async (ms: number) => {
+    const endsAt = performance.now() + ms;
+    while (performance.now() < endsAt) await deadline.sweep();
+  };
+  await sweepFor(200);
+  isCaughtUp = false;
+  await deadline.sweep();
+  isCaughtUp = true;
+  await sweepFor(300);
+  assert.equal(await statusOf(first), 'pending', 'the looks before the queue filled again do not count');
+  // Overdue only since the first look of the row: not cancelled with it.
+  await setPayBy(later, '0 seconds');
+  await waitFor('the first is cancelled', async () => {
+    await deadline.sweep();
+    return (await statusOf(first)) === 'cancelled';
+  });
+  assert.equal(await statusOf(later), 'pending');
+  await waitFor('the later one is cancelled in its turn', async () => {
+    await deadline.sweep();
+    return (await statusOf(later)) === 'cancelled';
+  });
+  await database.stop();
+});

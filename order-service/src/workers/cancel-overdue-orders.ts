@@ -46,11 +46,11 @@ export function createDeadlineSweep(options: {
     const hasWaitedLongest = since !== undefined && performance.now() - since > LONGEST_WAIT_MS;
     if (!(await consumer.hasCaughtUp())) caughtUpAt = undefined;
     else caughtUpAt ??= seen.now;
-    // Twice, and what was overdue at the first look: another copy, even one that has died, holds messages no longer than that.
-    const hasCaughtUp = caughtUpAt !== undefined && seen.now.getTime() - caughtUpAt.getTime() >= settleMs;
-    if (!hasCaughtUp && !hasWaitedLongest) return;
-    const before =
-      hasCaughtUp && caughtUpAt !== undefined ? caughtUpAt : new Date(seen.now.getTime() - LONGEST_WAIT_MS);
+    // Another copy, even one that has died, holds messages unseen for no longer than that.
+    const settled = new Date(seen.now.getTime() - settleMs);
+    const hasSettled = caughtUpAt !== undefined && caughtUpAt <= settled;
+    if (!hasSettled && !hasWaitedLongest) return;
+    const before = hasSettled ? settled : new Date(seen.now.getTime() - LONGEST_WAIT_MS);
     let overdue: Awaited<ReturnType<typeof listOverdueOrders>>;
     do {
       overdue = await listOverdueOrders(database, before, BATCH);
