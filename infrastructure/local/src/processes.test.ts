@@ -84,6 +84,21 @@ describe('process table', () => {
   });
 });
 
+describe('identityOf', () => {
+  it('when a process has ended and its parent has not asked how, undefined', async () => {
+    // `exec` turns the shell into a program that never asks after the child that it has inherited.
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    const endsAt = Date.now() + 2_000;
+    while (identityOf(pid) !== undefined && Date.now() < endsAt) await new Promise((done) => setTimeout(done, 20));
+    assert.equal(identityOf(pid), undefined);
+    assert.ok(process.kill(pid, 0), 'its number is still taken');
+    parent.kill();
+    await once(parent, 'exit');
+  });
+});
+
 describe('stopRecorded', () => {
   it('ends what a starter that was killed has left, and it alone', async () => {
     const stateFile = join(mkdtempSync(join(tmpdir(), 'processes-')), 'state.json');

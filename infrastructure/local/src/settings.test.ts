@@ -77,6 +77,8 @@ describe('settings', () => {
     assert.equal(settingsOf('notification-service', { env }).MONGO_URL, 'mongodb://two.example/notifications');
     assert.equal(settingsOf('notification-service', { env }).SMTP_URL, 'smtp://mine.example');
     assert.equal(settingsOf('order-service', { env }).RABBITMQ_URL, 'amqp://mine.example');
+    assert.equal(settingsOf('order-service', { env }).MONGO_URL, undefined);
+    assert.equal(settingsOf('api-gateway', { env }).RABBITMQ_URL, undefined);
     const payment = settingsOf('payment-service', { env });
     assert.deepEqual([payment.STRIPE_API_URL, payment.STRIPE_API_KEY], ['https://provider.example', 'mine']);
   });

@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log, ManagedProcess, ProcessTable } from './processes.ts';
 
-const SHORTEST_RESTART_PAUSE_MS = 1_000;
 const LONGEST_RESTART_PAUSE_MS = 30_000;
 /** A process that has run for this long before it ended is started again without a longer pause. */
 const STEADY_AFTER_MS = 60_000;
@@ -39,16 +38,24 @@ export interface Supervisor {
   isStopping(): boolean;
 }
 
-/** @param restart whether a process that ends by itself is started again */
-export function createSupervisor(options: { table: ProcessTable; log: Log; restart: boolean }): Supervisor {
-  const { table, log, restart } = options;
+/**
+ * @param restart whether a process that ends by itself is started again
+ * @param firstPauseMs how long it then stays away at first; twice as long each time, up to 30 s
+ */
+export function createSupervisor(options: {
+  table: ProcessTable;
+  log: Log;
+  restart: boolean;
+  firstPauseMs?: number;
+}): Supervisor {
+  const { table, log, restart, firstPauseMs = 1_000 } = options;
   const processes = new Map<string, SupervisedProcess>();
   let stopped: Promise<void> | undefined;
 
   async function supervise(name: string, launch: () => Promise<Running>): Promise<void> {
     let child: Running | undefined;
     let isWanted = false;
-    let pauseMs = SHORTEST_RESTART_PAUSE_MS;
+    let pauseMs = firstPauseMs;
 
     async function start(): Promise<void> {
       isWanted = true;
@@ -59,7 +66,7 @@ export function createSupervisor(options: { table: ProcessTable; log: Log; resta
       void started.exited.then(({ code, signal }) => {
         if (!restart || !isWanted || stopped !== undefined || child !== started) return;
         log(`${name} ended by itself (${signal ?? `exit code ${code}`}); it is started again`);
-        if (performance.now() - startedAt > STEADY_AFTER_MS) pauseMs = SHORTEST_RESTART_PAUSE_MS;
+        if (performance.now() - startedAt > STEADY_AFTER_MS) pauseMs = firstPauseMs;
         void startAgain();
       });
     }
