@@ -1,5 +1,6 @@
 // From a table of routes to an HTTP server: context, checks in the order that the contract names, problem details, health, and a graceful end.
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
 import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
@@ -10,6 +11,8 @@ import { currentCause, durationHistogram, runWithCause, traceIdOf } from '../tel
 import { HttpError, problemHandler, sendProblem } from './problem.ts';
 import type { Access, Route } from './route.ts';
 
+/** A probe does not wait for long, in milliseconds: no answer by then is one. */
+const READY_LIMIT_MS = 2_000;
 export const MAX_BODY_BYTES = 100_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -190,7 +193,12 @@ export function createApp(options: { logger: Logger; readiness: Readiness; isDra
   });
   app.get('/ready', async (_request, response) => {
     const names = Object.entries(readiness.conditions);
-    const held = await Promise.all(names.map(async ([name, holds]) => [name, await holds()] as const));
+    const held = await Promise.all(
+      names.map(async ([name, holds]) => {
+        const tooLate = delay(READY_LIMIT_MS, false, { ref: false });
+        return [name, await Promise.race([holds(), tooLate])] as const;
+      }),
+    );
     const isReady = !isDraining() && held.every(([, holds]) => holds);
     const conditions = held.map(([name, holds]) => [name, holds ? 'up' : 'down'] as const);
     const reported = Object.entries(readiness.reported ?? {}).map(([name, report]) => [name, report()] as const);
