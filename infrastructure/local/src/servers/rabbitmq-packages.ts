@@ -22,6 +22,9 @@ export type RabbitMqBinaries = {
   epmd: string | undefined;
   /** To be put before PATH. */
   path: string[];
+  /** The folder to start in, where that matters. */
+  cwd?: string;
+  env?: Record<string, string>;
 };
 
 const HOW_TO_GET_IT =
@@ -40,11 +43,9 @@ export async function findRabbitMq(cacheDir: string, log: Log): Promise<RabbitMq
     await fetchPackages(dist, log);
   }
   const bin = join(dist, 'usr', 'lib', 'erlang', 'bin');
-  return {
-    server: join(dist, 'usr', 'lib', 'rabbitmq', 'bin', 'rabbitmq-server'),
-    epmd: join(bin, 'epmd'),
-    path: [bin],
-  };
+  const server = realpathSync(join(dist, 'usr', 'lib', 'rabbitmq', 'bin', 'rabbitmq-server'));
+  // Its scripts trip over spaces in the path to them, unless that is relative.
+  return { server, epmd: join(bin, 'epmd'), path: [bin], cwd: dirname(server), env: { RABBITMQ_SCRIPTS_DIR: '.' } };
 }
 
 /** The file that the shell would run for `name`. */

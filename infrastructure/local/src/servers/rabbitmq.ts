@@ -120,8 +120,8 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
       name: 'rabbitmq',
       stage: 'server',
       command: binaries.server,
-      env,
-      cwd: dir,
+      env: { ...env, ...binaries.env },
+      cwd: binaries.cwd ?? dir,
       logFile,
       port: ports.amqp,
     });
