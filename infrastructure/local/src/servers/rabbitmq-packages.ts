@@ -18,8 +18,8 @@ const run = promisify(execFile);
 
 export type RabbitMqBinaries = {
   server: string;
-  /** Erlang's port mapper; undefined where it is not to be found (the node starts one itself then). */
-  epmd: string | undefined;
+  /** Erlang's port mapper. */
+  epmd: string;
   /** To be put before PATH. */
   path: string[];
   /** The folder to start in, where that matters. */
@@ -61,7 +61,11 @@ function fromInstallation(found: string): RabbitMqBinaries {
   // Debian's /usr/sbin/rabbitmq-server starts the machine's own node as user "rabbitmq"; the real script lies beside.
   const behindWrapper = '/usr/lib/rabbitmq/bin/rabbitmq-server';
   const server = found.startsWith('/usr/sbin/') && existsSync(behindWrapper) ? behindWrapper : found;
-  return { server, epmd: findOnPath('epmd'), path: [dirname(realpathSync(found))] };
+  const erl = findOnPath('erl');
+  const epmd = findOnPath('epmd') ?? (erl && join(dirname(realpathSync(erl)), 'epmd'));
+  if (epmd === undefined || !existsSync(epmd))
+    throw new Error(`${found} is there, but Erlang's "epmd" is not on the PATH; add its folder, or set RABBITMQ_URL.`);
+  return { server, epmd, path: [dirname(realpathSync(found))] };
 }
 
 async function fetchPackages(dist: string, log: Log): Promise<void> {

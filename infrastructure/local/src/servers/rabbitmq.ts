@@ -1,7 +1,6 @@
 // Runs a RabbitMQ node of our own: its own folder, name, cookie, ports and port mapper, on 127.0.0.1 only.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
@@ -98,22 +97,16 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
   const url = `amqp://${ADMIN}:${password}@127.0.0.1:${ports.amqp}/`;
   const managementUrl = `http://${ADMIN}:${password}@127.0.0.1:${ports.management}`;
   // The node would start a port mapper that outlives it; ours is a child like any other.
-  const epmd =
-    binaries.epmd === undefined
-      ? undefined
-      : await processes.start({
-          name: 'rabbitmq-epmd',
-          stage: 'helper',
-          command: binaries.epmd,
-          args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
-          env,
-          cwd: dir,
-          logFile,
-          port: ports.epmd,
-        });
-  async function stopEpmd(): Promise<void> {
-    await (epmd === undefined ? askEpmdToEnd(ports.epmd) : epmd.stop(2_000));
-  }
+  const epmd = await processes.start({
+    name: 'rabbitmq-epmd',
+    stage: 'helper',
+    command: binaries.epmd,
+    args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
+    env,
+    cwd: dir,
+    logFile,
+    port: ports.epmd,
+  });
   const isFirstStart = !existsSync(join(dir, 'data'));
   try {
     const node = await processes.start({
@@ -140,15 +133,15 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
       process: node,
       async stop() {
         await node.stop(30_000);
-        await stopEpmd();
+        await epmd.stop();
       },
       async kill() {
         await node.kill();
-        await stopEpmd();
+        await epmd.stop();
       },
     };
   } catch (error) {
-    await stopEpmd();
+    await epmd.stop();
     throw error;
   }
 }
@@ -239,19 +232,6 @@ export function managementRequest(managementUrl: string, path: string, init: Req
     headers: { ...init.headers, authorization: `Basic ${credentials}` },
     signal: AbortSignal.timeout(5_000),
   });
-}
-
-/**
- * Ends a port mapper that the node has started itself: the KILL_REQ of
- * https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html, which it follows once no node is registered.
- */
-async function askEpmdToEnd(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 20 && (await accepts(port)); attempt++) {
-    const socket = connect({ port, host: '127.0.0.1' });
-    socket.on('error', () => {});
-    socket.end(Buffer.from([0, 1, 'k'.charCodeAt(0)]));
-    await sleep(100);
-  }
 }
 
 function readOrCreate(file: string, make: () => string, mode = 0o600): string {
