@@ -45,9 +45,13 @@ export const routes: readonly GatewayRoute[] = [
   row('post', '/api/v1/orders', 'user', 'order-service'),
   row('get', '/api/v1/orders/:id', 'user', 'order-service'),
   row('get', '/api/v1/orders/:id/timeline', 'user', 'order-service'),
+  row('post', '/api/v1/orders/:id/cancel', 'user', 'order-service'),
+  row('post', '/api/v1/orders/:id/ship', 'admin', 'order-service'),
+  row('post', '/api/v1/orders/:id/deliver', 'admin', 'order-service'),
 
   row('get', '/api/v1/payments', 'user', 'payment-service'),
   row('get', '/api/v1/payments/:id', 'user', 'payment-service'),
+  row('post', '/api/v1/payments/:id/refunds', 'admin', 'payment-service'),
 
   row('get', '/api/v1/notifications', 'user', 'notification-service'),
 ];

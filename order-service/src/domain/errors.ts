@@ -2,6 +2,12 @@
 import { AppError } from '@glasshouse/shared/errors';
 
 export const orderNotFound = () => new AppError('not-found', 'order.not-found', 'There is no such order.');
+export const orderNotCancellable = (status: string) =>
+  new AppError('conflict', 'order.not-cancellable', `The order is ${status}: it can't be cancelled any more.`);
+export const orderNotShippable = (status: string) =>
+  new AppError('conflict', 'order.not-shippable', `Only a confirmed order can be shipped; this one is ${status}.`);
+export const orderNotDeliverable = (status: string) =>
+  new AppError('conflict', 'order.not-deliverable', `Only a shipped order can be delivered; this one is ${status}.`);
 export const unknownProduct = (productId: string) =>
   new AppError('invalid', 'order.unknown-product', `There is no product ${productId} to order.`);
 export const mixedCurrencies = () =>

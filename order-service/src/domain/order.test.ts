@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { cancelReasons } from '@glasshouse/shared/contracts';
 import { AppError } from '@glasshouse/shared/errors';
 import fc from 'fast-check';
-import { cancel, confirm, type Order, type OrderItem, orderStatuses, place, totalOf } from './order.ts';
+import { cancel, confirm, deliver, type Order, type OrderItem, orderStatuses, place, ship, totalOf } from './order.ts';
 
 const placedAt = new Date('2026-03-01T12:00:00.000Z');
 const later = new Date('2026-03-01T12:00:07.000Z');
@@ -104,6 +104,30 @@ test('cancel: stock, money and time cancel what is pending only; a customer also
       assert.deepEqual(after, { ...order, status: 'cancelled', cancelReason: reason, updatedAt: later });
       const data = { orderId: order.id, userId: order.userId, cancelReason: reason };
       assert.deepEqual(events, [{ type: 'order.cancelled', subject: order.id, data }]);
+    }
+});
+
+test('ship, deliver: one step at a time, each told; from any other state refused', () => {
+  const steps = [
+    { step: ship, from: 'confirmed', to: 'shipped', code: 'order.not-shippable' },
+    { step: deliver, from: 'shipped', to: 'delivered', code: 'order.not-deliverable' },
+  ] as const;
+  for (const { step, from, to, code } of steps)
+    for (const status of orderStatuses) {
+      const order = anOrder(status);
+      if (status !== from) {
+        assert.throws(
+          () => step(order, later),
+          (error) => error instanceof AppError && error.kind === 'conflict' && error.code === code,
+          status,
+        );
+        continue;
+      }
+      const data = { orderId: order.id, userId: order.userId };
+      assert.deepEqual(step(order, later), {
+        order: { ...order, status: to, updatedAt: later },
+        events: [{ type: `order.${to}`, subject: order.id, data }],
+      });
     }
 });
 

@@ -7,8 +7,10 @@ import {
   orderCancelled,
   orderConfirmed,
   orderCreated,
+  orderDelivered,
+  orderShipped,
 } from '@glasshouse/shared/contracts';
-import { mixedCurrencies } from './errors.ts';
+import { mixedCurrencies, orderNotDeliverable, orderNotShippable } from './errors.ts';
 
 export const orderStatuses = ['pending', 'confirmed', 'cancelled', 'shipped', 'delivered'] as const;
 export type OrderStatus = (typeof orderStatuses)[number];
@@ -98,4 +100,18 @@ export function cancel(order: Order, cancelReason: CancelReason, now: Date): Dec
   if (!possible) return { order, events: [] };
   const event = orderCancelled.of({ orderId: order.id, userId: order.userId, cancelReason });
   return { order: { ...order, status: 'cancelled', cancelReason, updatedAt: now }, events: [event] };
+}
+
+/** It leaves the house: from now on it can't be cancelled. Throws where it is not confirmed. */
+export function ship(order: Order, now: Date): Decision {
+  if (order.status !== 'confirmed') throw orderNotShippable(order.status);
+  const event = orderShipped.of({ orderId: order.id, userId: order.userId });
+  return { order: { ...order, status: 'shipped', updatedAt: now }, events: [event] };
+}
+
+/** The customer has it. Throws where it was not shipped. */
+export function deliver(order: Order, now: Date): Decision {
+  if (order.status !== 'shipped') throw orderNotDeliverable(order.status);
+  const event = orderDelivered.of({ orderId: order.id, userId: order.userId });
+  return { order: { ...order, status: 'delivered', updatedAt: now }, events: [event] };
 }

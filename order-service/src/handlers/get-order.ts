@@ -9,10 +9,13 @@ import { orderNotFound } from '../domain/errors.ts';
 import type { Order, OrderStatus } from '../domain/order.ts';
 import { inCausalOrder, type TimelineEntry } from '../domain/timeline.ts';
 
+/** Its customer and admins; for anyone else it is not there. */
+export const canSee = (user: Identity, order: Order) => order.userId === user.userId || isAdmin(user);
+
 /** @throws AppError `not-found`, also where the order is somebody else's */
 export async function getOrder(query: { orderId: string; user: Identity }, { db }: Pick<Deps, 'db'>): Promise<Order> {
   const order = await findOrder(db, query.orderId);
-  if (order === undefined || (order.userId !== query.user.userId && !isAdmin(query.user))) throw orderNotFound();
+  if (order === undefined || !canSee(query.user, order)) throw orderNotFound();
   return order;
 }
 

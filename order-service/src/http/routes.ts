@@ -1,8 +1,11 @@
 // The URL table.
-import { created, ok, type Route, route } from '@glasshouse/shared/http';
+import { accepted, created, ok, type Route, route } from '@glasshouse/shared/http';
 import type { Deps } from '../deps.ts';
+import { cancelOrder } from '../handlers/cancel-order.ts';
+import { deliverOrder } from '../handlers/deliver-order.ts';
 import { getOrder, getOrders, getTimeline } from '../handlers/get-order.ts';
 import { placeOrder } from '../handlers/place-order.ts';
+import { shipOrder } from '../handlers/ship-order.ts';
 import {
   listOrdersQuery,
   orderListSchema,
@@ -54,5 +57,30 @@ export const routes = (deps: Deps): Route[] => [
     summary: 'See what happened to an order',
     answers: { 200: timelineSchema },
     handle: async ({ user, params }) => ok(toTimelineJson(await getTimeline({ orderId: params.id, user }, deps))),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/orders/:id/cancel',
+    access: 'user',
+    summary: 'Cancel an order that was not shipped yet',
+    answers: { 202: orderSchema },
+    handle: async ({ user, params }) =>
+      accepted(toOrderJson(await cancelOrder({ orderId: params.id, reason: 'customer', user }, deps))),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/orders/:id/ship',
+    access: 'admin',
+    summary: 'Ship a confirmed order',
+    answers: { 200: orderSchema },
+    handle: async ({ params }) => ok(toOrderJson(await shipOrder({ orderId: params.id }, deps))),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/orders/:id/deliver',
+    access: 'admin',
+    summary: 'Note that a shipped order was delivered',
+    answers: { 200: orderSchema },
+    handle: async ({ params }) => ok(toOrderJson(await deliverOrder({ orderId: params.id }, deps))),
   }),
 ];

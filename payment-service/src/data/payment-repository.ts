@@ -67,6 +67,12 @@ export async function lockPaymentOf(tx: Transaction, orderId: string): Promise<P
   return toPayment(row);
 }
 
+/** Locks a payment until the transaction ends. */
+export async function lockPayment(tx: Transaction, id: string): Promise<Payment | undefined> {
+  const { rows } = await tx.query<PaymentRow>('select * from payments where id = $1 for update', [id]);
+  return rows[0] && toPayment(rows[0]);
+}
+
 /** Locks a payment, if the lease on it is still ours. */
 export async function lockLeased(tx: Transaction, id: string, leaseToken: string): Promise<Payment | undefined> {
   const { rows } = await tx.query<PaymentRow>('select * from payments where id = $1 and lease_token = $2 for update', [

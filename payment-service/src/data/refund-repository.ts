@@ -46,11 +46,11 @@ function toRefund(row: RefundRow): Refund {
 }
 
 /** Call it under the payment's row lock only: what is refundable depends on what is there. */
-export async function insertRefund(tx: Transaction, refund: Omit<Refund, 'createdAt'>): Promise<void> {
+export async function insertRefund(tx: Transaction, refund: Omit<Refund, 'createdAt'>): Promise<Refund> {
   const { correlationId, causationId, traceparent } = currentCause();
-  await tx.query(
+  const { rows } = await tx.query<{ created_at: Date }>(
     `insert into refunds (id, payment_id, amount, reason, cause, status, correlation_id, causation_id, traceparent)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning created_at`,
     [
       refund.id,
       refund.paymentId,
@@ -63,6 +63,15 @@ export async function insertRefund(tx: Transaction, refund: Omit<Refund, 'create
       traceparent,
     ],
   );
+  return { ...refund, createdAt: rows[0]?.created_at ?? tx.now };
+}
+
+export async function findRefund(db: Queryable, id: string): Promise<Refund | undefined> {
+  const { rows } = await db.query<RefundRow>(
+    'select refunds.*, currency from refunds join payments on payments.id = payment_id where refunds.id = $1',
+    [id],
+  );
+  return rows[0] && toRefund(rows[0]);
 }
 
 export async function listRefunds(db: Queryable, paymentId: string): Promise<Refund[]> {

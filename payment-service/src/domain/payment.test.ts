@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
+import { AppError } from '@glasshouse/shared/errors';
 import fc from 'fast-check';
 import { cancel, isChargeable, note, type Payment, paymentStatuses, reserve, settle, type Terms } from './payment.ts';
-import { type Refund, refundable, refundEvent } from './refund.ts';
+import { amountToRefund, type Refund, refundable, refundEvent } from './refund.ts';
 
 const terms: Terms = {
   userId: randomUUIDv7(),
@@ -87,6 +88,25 @@ test('refundable: what was captured without what is due or has succeeded; what f
   assert.equal(refundable(1000, []), 1000);
   assert.equal(refundable(1000, [refund(300, 'due'), refund(200, 'succeeded'), refund(400, 'failed')]), 500);
   assert.equal(refundable(1000, [refund(1000, 'due')]), 0);
+});
+
+test('amountToRefund: what is wanted, or all that is left; never more, and nothing of what was not captured', () => {
+  const captured: Payment = { ...charging, status: 'captured' };
+  const usd = (amount: number) => ({ amount, currency: 'USD' });
+  const refunds = [{ amount: usd(1_000), status: 'succeeded' as const }];
+  assert.deepEqual(amountToRefund(captured, refunds), usd(2_998));
+  assert.deepEqual(amountToRefund(captured, refunds, usd(2_998)), usd(2_998));
+  assert.deepEqual(amountToRefund(captured, refunds, 1), usd(1));
+  const refusals = [
+    [() => amountToRefund(captured, refunds, 2_999), 'refund.too-much'],
+    [() => amountToRefund(captured, [{ amount: usd(3_998), status: 'due' }]), 'refund.too-much'],
+    [() => amountToRefund(captured, refunds, { amount: 1, currency: 'EUR' }), 'refund.other-currency'],
+    ...paymentStatuses
+      .filter((status) => status !== 'captured')
+      .map((status) => [() => amountToRefund({ ...charging, status }, []), 'refund.not-captured'] as const),
+  ] as const;
+  for (const [refuse, code] of refusals)
+    assert.throws(refuse, (error) => error instanceof AppError && error.kind === 'invalid' && error.code === code);
 });
 
 test('refundEvent: tells what became of it', () => {

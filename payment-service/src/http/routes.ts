@@ -1,10 +1,19 @@
 // The URL table.
-import { ok, type Route, route } from '@glasshouse/shared/http';
+import { accepted, ok, type Route, route } from '@glasshouse/shared/http';
 import type { Deps } from '../deps.ts';
 import { getPayment, getPayments } from '../handlers/get-payment.ts';
-import { listPaymentsQuery, paymentListSchema, paymentSchema, toPaymentJson } from './schemas.ts';
+import { requestRefund } from '../handlers/request-refund.ts';
+import {
+  listPaymentsQuery,
+  paymentListSchema,
+  paymentSchema,
+  refundSchema,
+  requestRefundBody,
+  toPaymentJson,
+  toRefundJson,
+} from './schemas.ts';
 
-export const routes = (deps: Pick<Deps, 'db'>): Route[] => [
+export const routes = (deps: Deps): Route[] => [
   route({
     method: 'get',
     path: '/v1/payments',
@@ -24,5 +33,18 @@ export const routes = (deps: Pick<Deps, 'db'>): Route[] => [
     summary: 'Get a payment',
     answers: { 200: paymentSchema },
     handle: async ({ user, params }) => ok(toPaymentJson(await getPayment({ paymentId: params.id, user }, deps))),
+  }),
+  route({
+    method: 'post',
+    path: '/v1/payments/:id/refunds',
+    access: 'admin',
+    summary: 'Give money back',
+    body: requestRefundBody,
+    idempotent: true,
+    answers: { 202: refundSchema },
+    async handle({ user: { userId }, params, body, operation, idempotencyKey: key }) {
+      const request = { userId, operation, key, body };
+      return accepted(toRefundJson(await requestRefund({ ...body, paymentId: params.id, request }, deps)));
+    },
   }),
 ];

@@ -95,6 +95,13 @@ export const orderSaga: readonly SagaStep[] = [
     note: 'Cancels a pending order: timeout. Only once everything that waits in the queue has been heard.',
   },
   {
+    on: 'POST /v1/orders/:id/cancel',
+    service: 'order-service',
+    handler: 'cancelOrder',
+    emits: ['order.cancelled'],
+    note: 'Cancels a pending or confirmed order: customer.',
+  },
+  {
     on: 'order.confirmed',
     service: 'product-service',
     handler: 'sellStock',
@@ -131,6 +138,13 @@ export const orderSaga: readonly SagaStep[] = [
     note: 'Tells the customer.',
   },
   {
+    on: 'POST /v1/orders/:id/ship',
+    service: 'order-service',
+    handler: 'shipOrder',
+    emits: ['order.shipped'],
+    note: 'A confirmed order; from here on it cannot be cancelled.',
+  },
+  {
     on: 'order.shipped',
     service: 'notification-service',
     handler: 'writeMail',
@@ -138,11 +152,25 @@ export const orderSaga: readonly SagaStep[] = [
     note: 'Tells the customer.',
   },
   {
+    on: 'POST /v1/orders/:id/deliver',
+    service: 'order-service',
+    handler: 'deliverOrder',
+    emits: ['order.delivered'],
+    note: 'A shipped order.',
+  },
+  {
     on: 'order.delivered',
     service: 'notification-service',
     handler: 'writeMail',
     emits: [],
     note: 'Tells the customer.',
+  },
+  {
+    on: 'POST /v1/payments/:id/refunds',
+    service: 'payment-service',
+    handler: 'requestRefund',
+    emits: [],
+    note: 'An admin gives back some or all of what was captured; the order keeps its status.',
   },
   {
     on: 'a refund is due',

@@ -6,7 +6,7 @@ export interface Subscription<Deps> {
   /** The handler's name, as the saga table has it. */
   handler: string;
   /** Hands the event, its data already checked, to the handler as a command. */
-  handle(event: CloudEvent, deps: Deps): Promise<void>;
+  handle(event: CloudEvent, deps: Deps): Promise<unknown>;
 }
 
 /**
@@ -16,7 +16,7 @@ export interface Subscription<Deps> {
  */
 export function on<D extends EventDefinition, Command, Deps>(
   definition: D,
-  handler: (command: Command, deps: Deps) => Promise<void>,
+  handler: (command: Command, deps: Deps) => Promise<unknown>,
   translate: (event: EventOf<D>) => Command,
 ): Subscription<Deps> {
   return {
