@@ -1,11 +1,12 @@
 // `npm test`: types, format and lint, then every test against real servers that are started for it and stopped with it. Arguments are test files and options of `node --test`.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdirSync, rmSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { globSync, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createProcessTable, isRunning, readState, stopRecorded } from './processes.ts';
-import { removePostgres, startMongo, startPostgres, startRabbitMq } from './servers/index.ts';
+import { clearAway } from './clear-away.ts';
+import { createProcessTable, isRunning, readState } from './processes.ts';
+import { startMongo, startPostgres, startRabbitMq } from './servers/index.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const cacheDir = join(root, '.local');
@@ -55,16 +56,6 @@ async function startServers(): Promise<NodeJS.ProcessEnv> {
     TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl,
     TEST_MONGO_URL: mongo?.url ?? process.env.MONGO_URL ?? '',
   };
-}
-
-/** Ends what runs in `folder` or was started by a test in it, and drops it. */
-async function clearAway(folder: string): Promise<void> {
-  for (const file of globSync('**/state.json', { cwd: folder })) {
-    const state = readState(join(folder, file));
-    if (state !== undefined) await stopRecorded(state, 0);
-    removePostgres(join(folder, dirname(file), 'postgres'));
-  }
-  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
 async function endForeground(): Promise<void> {

@@ -1,0 +1,15 @@
+// What a test run leaves behind: platforms whose tests were ended before they could stop them, and their folders.
+import { globSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { readState, stopRecorded } from './processes.ts';
+import { removePostgres } from './servers/index.ts';
+
+/** Ends what runs in `folder` or was started by a test in it, and drops it. */
+export async function clearAway(folder: string): Promise<void> {
+  for (const file of globSync('**/state.json', { cwd: folder })) {
+    const state = readState(join(folder, file));
+    if (state !== undefined) await stopRecorded(state, 0);
+    removePostgres(join(folder, dirname(file), 'postgres'));
+  }
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+}

@@ -1,0 +1,76 @@
+// Runs the saga's hardest tests over and over, for as long as one likes, and says how often each ran and failed:
+//   npm run soak                                        an hour of the saga matrix and the crash points
+//   npm run soak -- --minutes 10 test/saga.test.ts      other files
+// Every round starts platforms of its own. A failure is printed when it happens; the exit code is 1 if there was one.
+import { globSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { run } from 'node:test';
+import { inspect, parseArgs } from 'node:util';
+import { clearAway } from './clear-away.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: 'string', default: '60' } },
+});
+const minutes = Number(values.minutes);
+const patterns = positionals.length > 0 ? positionals : ['test/matrix-*.test.ts', 'test/crash-points-*.test.ts'];
+const files = globSync(patterns, { cwd: root }).sort();
+if (!(minutes > 0) || files.length === 0) {
+  console.error('--minutes is a positive number, and the other arguments are test files.');
+  process.exit(1);
+}
+
+const counts = new Map<string, { passed: number; failed: number }>();
+// Where the tests make their temporary folders, so that nothing of a round is left to the next.
+const temporaryDir = mkdtempSync(join(tmpdir(), 'glasshouse-soak-'));
+process.env.TMPDIR = temporaryDir;
+process.env.NODE_COMPILE_CACHE ??= join(root, '.local', 'compile-cache');
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
+
+async function round(): Promise<{ passed: number; failed: number }> {
+  const sums = { passed: 0, failed: 0 };
+  const tests = run({ files, cwd: root, concurrency: 2, timeout: 600_000, signal: interrupted.signal });
+  const count = (name: string, outcome: 'passed' | 'failed') => {
+    const entry = counts.get(name) ?? { passed: 0, failed: 0 };
+    entry[outcome] += 1;
+    sums[outcome] += 1;
+    counts.set(name, entry);
+  };
+  tests.on('test:pass', ({ name, details }) => {
+    if (details.type !== 'suite') count(name, 'passed');
+  });
+  tests.on('test:fail', ({ name, details }) => {
+    if (interrupted.signal.aborted) return;
+    count(name, 'failed');
+    console.log(`FAILED ${new Date().toISOString()} ${name}\n${inspect(details.error, { depth: 5 })}`);
+  });
+  for await (const _event of tests);
+  return sums;
+}
+
+const startedAt = performance.now();
+const elapsedMinutes = () => (performance.now() - startedAt) / 60_000;
+let rounds = 0;
+let failures = 0;
+while (elapsedMinutes() < minutes && !interrupted.signal.aborted) {
+  const roundStartedAt = performance.now();
+  const { passed, failed } = await round();
+  rounds += 1;
+  failures += failed;
+  const seconds = ((performance.now() - roundStartedAt) / 1000).toFixed(0);
+  console.log(
+    `round ${rounds}: ${passed} passed, ${failed} failed, ${seconds} s; ${elapsedMinutes().toFixed(0)} min in all`,
+  );
+}
+await clearAway(temporaryDir);
+
+console.log(`\n${'passed'.padStart(7)} ${'failed'.padStart(7)}  test`);
+for (const [name, { passed, failed }] of counts)
+  console.log(`${String(passed).padStart(7)} ${String(failed).padStart(7)}  ${name}`);
+console.log(
+  `\n${rounds} rounds in ${elapsedMinutes().toFixed(1)} min: ${failures === 0 ? 'nothing failed' : `${failures} failures`}.`,
+);
+process.exit(failures === 0 ? 0 : 1);
