@@ -26,5 +26,5 @@ export const missing = (what: string, id: string, param: string, status = 404): 
   invalid(`There is no ${what} '${id}'.`, { code: 'resource_missing', param }, status);
 
 /** Our own fault. */
-export const serverError = (): Answer =>
-  refusal(500, { type: 'api_error', message: 'The simulator failed. See its log.' });
+export const serverError = (message = 'The simulator failed. See its log.'): Answer =>
+  refusal(500, { type: 'api_error', message });

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 
 /** `pi_` and 32 random characters. */
-export const newId = (prefix: 'ch' | 'pi' | 're' | 'req' | 'secret'): string =>
+export const newId = (prefix: 'ch' | 'mood' | 'pi' | 're' | 'req' | 'secret'): string =>
   `${prefix}_${randomUUID().replaceAll('-', '')}`;
 
 /** Seconds since 1970. */

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Ledger, openLedger } from './data/ledger.ts';
+import { createDoor } from './http/door.ts';
 import { createListener } from './http/listener.ts';
-import { createPostDoor, type Mood } from './http/posts.ts';
+import { createMoods } from './moods.ts';
 
-export type { Mood } from './http/posts.ts';
+export type { MoodRule, MoodTerms } from './domain/mood.ts';
 
 export type SimulatorOptions = {
   /** What callers of /v1 present. */
@@ -17,8 +18,6 @@ export type SimulatorOptions = {
   /** 0, the default, takes any free port. */
   readonly port?: number;
   readonly host?: string;
-  /** How it behaves; calm where not set. */
-  readonly mood?: Mood;
   /** How long a stop waits for the calls under way, in milliseconds. */
   readonly shutdownTimeoutMs?: number;
 };
@@ -43,10 +42,11 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     async start() {
       const ledger = openLedger(ledgerFile);
       let draining = false;
-      const answerPost = createPostDoor({ ledger, mood: options.mood });
+      const moods = createMoods();
+      const answerCall = createDoor({ ledger, moods });
       const server = createServer(
         { keepAliveTimeout: keepAliveMs },
-        createListener({ apiKey, ledgerKey, ledger, answerPost, isDraining: () => draining }),
+        createListener({ apiKey, ledgerKey, moods, answerCall, isDraining: () => draining }),
       );
       try {
         server.listen(port, host);
@@ -60,6 +60,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         ledger,
         drain: () => {
           draining = true;
+          // What waits in a mood to be slow is done at once.
+          moods.removeAll();
         },
       };
     },

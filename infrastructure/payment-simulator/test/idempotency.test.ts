@@ -1,7 +1,13 @@
 // Idempotency keys through the real SDK: again, at once, with another body, after a decline and after a failure.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { waitFor } from '@glasshouse/shared/testing';
 import Stripe from 'stripe';
+import { openLedger } from '../src/data/ledger.ts';
+import { createDoor } from '../src/http/door.ts';
+import { findRoute, type Prepare } from '../src/http/routes.ts';
+import { createMoods } from '../src/moods.ts';
 import { post, type RunningSimulator, readLedger, startSimulator } from './support.ts';
 
 const charge = { amount: 1999, currency: 'usd', payment_method: 'pm_card_visa' };
@@ -126,55 +132,54 @@ describe('idempotency keys', () => {
   });
 
   it('while the first is in progress: a 409 that leaves the key alone', async () => {
-    const entered = Promise.withResolvers<void>();
-    const released = Promise.withResolvers<void>();
-    const slow = await startSimulator({
-      mood: async (_post, work, settle) => {
-        entered.resolve();
-        await released.promise;
-        return settle(work);
-      },
+    const { provider } = simulator;
+    const options = { idempotencyKey: 'slow' };
+    const { id: mood } = await provider.setMood({ mood: 'slow', ms: 600_000, call: 'create' });
+    const first = stripe.paymentIntents.create(charge, options);
+    await waitFor('the first is in progress', async () => (await provider.moods())[0]?.acted === 1);
+    await assert.rejects(stripe.paymentIntents.create(charge, options), {
+      statusCode: 409,
+      code: 'idempotency_key_in_use',
+      rawType: 'idempotency_error',
     });
-    try {
-      const options = { idempotencyKey: 'slow' };
-      const first = slow.stripe.paymentIntents.create(charge, options);
-      await entered.promise;
-      await assert.rejects(slow.stripe.paymentIntents.create(charge, options), {
-        statusCode: 409,
-        code: 'idempotency_key_in_use',
-        rawType: 'idempotency_error',
-      });
-      released.resolve();
-      const { id } = await first;
-      assert.equal((await slow.stripe.paymentIntents.create(charge, options)).id, id);
-    } finally {
-      released.resolve();
-      await slow.stop();
-    }
+    await provider.endMood(mood);
+    const { id } = await first;
+    assert.equal((await stripe.paymentIntents.create(charge, options)).id, id);
   });
 
-  it('a failure of the provider: its 500 is given again, nothing is charged, a new key goes through', async (context) => {
+  it('a fault in the middle of the work: its 500 is given again, nothing of the work is left, a new key goes through', async (context) => {
     context.mock.method(console, 'error', () => {});
-    let failing = true;
-    const broken = await startSimulator({
-      mood: (_post, work, settle) =>
-        settle((ledger) => {
-          const answer = work(ledger);
-          if (failing) throw new Error('a fault in the middle of the work');
-          return answer;
-        }),
-    });
+    const ledger = openLedger(join(simulator.folder, 'faulty.sqlite'));
     try {
-      const failed = { statusCode: 500, type: 'StripeAPIError', rawType: 'api_error' };
-      const confirmed = { ...charge, confirm: true };
-      await assert.rejects(broken.stripe.paymentIntents.create(confirmed, { idempotencyKey: 'one' }), failed);
-      assert.deepEqual(await readLedger(broken.url), []);
-      failing = false;
-      await assert.rejects(broken.stripe.paymentIntents.create(confirmed, { idempotencyKey: 'one' }), failed);
-      await broken.stripe.paymentIntents.create(confirmed, { idempotencyKey: 'two' });
-      assert.equal((await readLedger(broken.url)).length, 1);
+      const answerCall = createDoor({ ledger, moods: createMoods() });
+      const { amount, currency } = charge;
+      const parameters = { amount: String(amount), currency, payment_method: charge.payment_method, confirm: 'true' };
+      const create = async (idempotencyKey: string, fault?: Error) => {
+        const route = findRoute('POST', '/v1/payment_intents');
+        assert.ok(route);
+        const prepare: Prepare = (given, id) => {
+          const prepared = route.prepare(given, id);
+          if ('refused' in prepared) return prepared;
+          return {
+            work: (deps) => {
+              const answer = prepared.work(deps);
+              if (fault) throw fault;
+              return answer;
+            },
+          };
+        };
+        const call = { ...route, prepare, path: '/v1/payment_intents', parameters, idempotencyKey, requestId: 'req_1' };
+        const answer = await answerCall(call);
+        assert.ok(answer !== 'dropped');
+        return answer.status;
+      };
+      assert.equal(await create('one', new Error('a fault')), 500);
+      assert.deepEqual(ledger.entriesAfter(0, 10), []);
+      assert.equal(await create('one'), 500);
+      assert.equal(await create('two'), 200);
+      assert.equal(ledger.entriesAfter(0, 10).length, 1);
     } finally {
-      await broken.stop();
+      ledger.close();
     }
   });
 });

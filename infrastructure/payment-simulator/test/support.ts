@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Stripe from 'stripe';
+import { createProvider, type Provider } from '../../../test/support/provider.ts';
 import { createSimulator, type Simulator, type SimulatorOptions } from '../src/simulator.ts';
 
 export const apiKey = 'sk_test_key';
@@ -13,7 +14,14 @@ export function stripeClient(url: string, key = apiKey): Stripe {
   return new Stripe(key, { host: hostname, port, protocol: 'http', maxNetworkRetries: 0, telemetry: false });
 }
 
-export type RunningSimulator = Simulator & { readonly stripe: Stripe; readonly folder: string };
+/** The simulator's control calls, as end-to-end tests make them. */
+export const providerAt = (url: string): Provider => createProvider(url.replace('//', `//:${apiKey}@`));
+
+export type RunningSimulator = Simulator & {
+  readonly stripe: Stripe;
+  readonly provider: Provider;
+  readonly folder: string;
+};
 
 /** Starts one on a free port with an empty ledger; `stop` also removes the ledger. */
 export async function startSimulator(options: Partial<SimulatorOptions> = {}): Promise<RunningSimulator> {
@@ -28,6 +36,7 @@ export async function startSimulator(options: Partial<SimulatorOptions> = {}): P
     },
     url: simulator.url,
     stripe: stripeClient(simulator.url),
+    provider: providerAt(simulator.url),
     folder,
   };
 }

@@ -1,4 +1,4 @@
-// The durable memory: every charge, every refund and every answer given under an idempotency key, in one SQLite file.
+// The durable memory: every charge, every refund, what of them is still undecided, and every answer given under an idempotency key, in one SQLite file.
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -16,6 +16,12 @@ export type KeptAnswer = {
 };
 
 export type LedgerEntry = { readonly position: number; readonly intent: PaymentIntent; readonly refunds: Refund[] };
+
+export type ProcessingCharge = {
+  readonly intent: PaymentIntent;
+  readonly ruleId: string;
+  readonly until: number | null;
+};
 
 export type Ledger = ReturnType<typeof openLedger>;
 
@@ -37,6 +43,11 @@ const schema = `
     body text not null
   ) strict;
   create index if not exists refunds_by_payment_intent on refunds (payment_intent_id, position);
+  create table if not exists processing (
+    payment_intent_id text primary key references payment_intents (id),
+    rule_id text not null,
+    until integer
+  ) strict;
   create table if not exists kept_answers (
     key text primary key,
     request_hash text not null,
@@ -78,7 +89,15 @@ export function openLedger(file: string) {
   const refundsOfBefore = db.prepare(
     'select body from refunds where payment_intent_id = ? and position < ? order by position desc limit ?',
   );
-  const refundedOf = db.prepare('select coalesce(sum(amount), 0) as sum from refunds where payment_intent_id = ?');
+  const refundedOf = db.prepare(
+    "select coalesce(sum(amount), 0) as sum from refunds where payment_intent_id = ? and body ->> 'status' <> 'failed'",
+  );
+  const processing = db.prepare(
+    'select body, rule_id, until from processing join payment_intents on id = payment_intent_id order by position',
+  );
+  const insertProcessing = db.prepare('insert into processing (payment_intent_id, rule_id, until) values (?, ?, ?)');
+  const deleteProcessing = db.prepare('delete from processing where payment_intent_id = ?');
+  const endProcessingUnder = db.prepare('update processing set until = 0 where rule_id = ?');
   const keptAnswer = db.prepare('select * from kept_answers where key = ?');
   const insertAnswer = db.prepare(
     'insert into kept_answers (key, request_hash, request_id, status, body) values (?, ?, ?, ?, ?)',
@@ -109,6 +128,26 @@ export function openLedger(file: string) {
     },
     updatePaymentIntent(intent: PaymentIntent): void {
       updateIntent.run(JSON.stringify(intent), intent.id);
+    },
+
+    /** Notes that a charge is undecided until then, in milliseconds since 1970; `null`: as long as the mood lasts. */
+    addProcessing(paymentIntentId: string, ruleId: string, until: number | null): void {
+      insertProcessing.run(paymentIntentId, ruleId, until);
+    },
+    /** The charges that are undecided, or were when somebody last looked. */
+    listProcessing(): ProcessingCharge[] {
+      return processing.all().map((row) => ({
+        intent: parse(row),
+        ruleId: String(row.rule_id),
+        until: row.until === null ? null : Number(row.until),
+      }));
+    },
+    removeProcessing(paymentIntentId: string): void {
+      deleteProcessing.run(paymentIntentId);
+    },
+    /** Ends the waiting of all charges that are undecided because of a mood. */
+    endProcessing(ruleId: string): void {
+      endProcessingUnder.run(ruleId);
     },
 
     findRefund(id: string): Refund | undefined {

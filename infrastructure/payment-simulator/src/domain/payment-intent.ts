@@ -91,7 +91,18 @@ export function newPaymentIntent(command: NewPaymentIntent, now: number): Paymen
 export const canConfirm = (intent: PaymentIntent): boolean =>
   intent.status === 'requires_confirmation' || intent.status === 'requires_payment_method';
 
-/** Asks the bank. A declined card leaves the intent open for another one, and says why in `last_payment_error`. */
+/** The bank has been asked and has not answered: nothing but its answer, by `confirm`, leads on from here. */
+export function startProcessing(intent: PaymentIntent, card: string, chargeId: string): PaymentIntent {
+  return {
+    ...intent,
+    status: 'processing',
+    last_payment_error: null,
+    latest_charge: chargeId,
+    payment_method: card,
+  };
+}
+
+/** What the bank answers. A declined card leaves the intent open for another one, and says why in `last_payment_error`. */
 export function confirm(intent: PaymentIntent, card: string, chargeId: string): PaymentIntent {
   const verdict = cards[card];
   if (verdict === undefined) throw new Error(`${card} is not a test card`);

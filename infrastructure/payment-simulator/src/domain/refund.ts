@@ -13,21 +13,24 @@ export type Refund = Pick<
   | 'balance_transaction'
   | 'created'
   | 'currency'
+  | 'failure_reason'
   | 'metadata'
   | 'reason'
   | 'receipt_number'
   | 'source_transfer_reversal'
   | 'transfer_reversal'
-> & { charge: string | null; payment_intent: string; status: 'succeeded' };
+> & { charge: string | null; payment_intent: string; status: 'succeeded' | 'failed' };
 
 export type NewRefund = {
   readonly id: string;
   readonly amount: number;
   readonly reason: RefundReason | undefined;
   readonly metadata: Record<string, string>;
+  /** `failed`: the customer's bank does not take the money back. */
+  readonly status: Refund['status'];
 };
 
-/** A refund of part or all of a succeeded charge; cards are paid back at once. */
+/** A refund of part or all of a succeeded charge that is decided at once. */
 export function newRefund(intent: PaymentIntent, command: NewRefund, now: number): Refund {
   return {
     id: command.id,
@@ -37,12 +40,13 @@ export function newRefund(intent: PaymentIntent, command: NewRefund, now: number
     charge: intent.latest_charge,
     created: now,
     currency: intent.currency,
+    ...(command.status === 'failed' && { failure_reason: 'declined' }),
     metadata: command.metadata,
     payment_intent: intent.id,
     reason: command.reason ?? null,
     receipt_number: null,
     source_transfer_reversal: null,
-    status: 'succeeded',
+    status: command.status,
     transfer_reversal: null,
   };
 }

@@ -1,11 +1,11 @@
 // What the auditor reads: each charge with its refunds, oldest first.
 import type { z } from 'zod';
 import { type Answer, ok } from '../answer.ts';
-import type { Ledger } from '../data/ledger.ts';
+import type { Deps } from '../deps.ts';
 import { cursorOf, type ledgerParameters } from '../http/parameters.ts';
 
 /** One page. Amounts in minor units, currencies in Stripe's lower case. */
-export function readLedger(command: z.output<typeof ledgerParameters>, ledger: Ledger): Answer {
+export function readLedger(command: z.output<typeof ledgerParameters>, { ledger }: Deps): Answer {
   const entries = ledger.entriesAfter(command.cursor, command.limit + 1);
   const page = entries.slice(0, command.limit);
   const end = page.at(-1);

@@ -1,13 +1,13 @@
 // The calls on /v1/refunds. Each answers from the ledger; the caller holds the transaction.
 import type { z } from 'zod';
 import { type Answer, invalid, missing, ok } from '../answer.ts';
-import type { Ledger } from '../data/ledger.ts';
+import type { Deps } from '../deps.ts';
 import { newRefund } from '../domain/refund.ts';
 import type { createRefundParameters, listRefundsParameters } from '../http/parameters.ts';
 import { newId, unixNow } from '../identity.ts';
 
 /** Gives back `amount`, or all that is left, of a succeeded charge; never more than is left. */
-export function createRefund(command: z.output<typeof createRefundParameters>, ledger: Ledger): Answer {
+export function createRefund(command: z.output<typeof createRefundParameters>, { ledger, rule }: Deps): Answer {
   const intent = ledger.findPaymentIntent(command.payment_intent);
   if (intent === undefined) return missing('payment intent', command.payment_intent, 'payment_intent');
   if (intent.status !== 'succeeded') {
@@ -28,18 +28,19 @@ export function createRefund(command: z.output<typeof createRefundParameters>, l
     });
   }
   const { metadata, reason } = command;
-  const refund = newRefund(intent, { id: newId('re'), amount, reason, metadata }, unixNow());
+  const status = rule?.mood === 'refund-failing' ? 'failed' : 'succeeded';
+  const refund = newRefund(intent, { id: newId('re'), amount, reason, metadata, status }, unixNow());
   ledger.addRefund(refund);
   return ok(refund);
 }
 
-export function retrieveRefund(_command: object, ledger: Ledger, id: string): Answer {
+export function retrieveRefund(_command: object, { ledger }: Deps, id: string): Answer {
   const refund = ledger.findRefund(id);
   return refund === undefined ? missing('refund', id, 'refund') : ok(refund);
 }
 
 /** Newest first, paged by the id of the last refund seen (https://docs.stripe.com/api/pagination). */
-export function listRefunds(command: z.output<typeof listRefundsParameters>, ledger: Ledger): Answer {
+export function listRefunds(command: z.output<typeof listRefundsParameters>, { ledger }: Deps): Answer {
   const { limit, payment_intent: paymentIntentId, starting_after: after } = command;
   if (paymentIntentId !== undefined && ledger.findPaymentIntent(paymentIntentId) === undefined) {
     return missing('payment intent', paymentIntentId, 'payment_intent');

@@ -1,11 +1,11 @@
 // From a request on the wire to an answer on the wire; what the calls mean is behind the routes.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answer, invalid, ok, refusal, serverError } from '../answer.ts';
-import type { Ledger } from '../data/ledger.ts';
 import { newId } from '../identity.ts';
+import type { Moods } from '../moods.ts';
 import { createKeyCheck } from './authorization.ts';
+import { type Call, type SealedAnswer, seal } from './door.ts';
 import { parseForm } from './parameters.ts';
-import { type Post, type SealedAnswer, seal } from './posts.ts';
 import { findRoute } from './routes.ts';
 
 const maxBodyBytes = 100_000;
@@ -13,13 +13,13 @@ const maxBodyBytes = 100_000;
 export type ListenerOptions = {
   readonly apiKey: string;
   readonly ledgerKey: string;
-  readonly ledger: Ledger;
-  readonly answerPost: (post: Post) => Promise<SealedAnswer>;
+  readonly moods: Moods;
+  readonly answerCall: (call: Call) => Promise<SealedAnswer | 'dropped'>;
   readonly isDraining: () => boolean;
 };
 
 /** Answers requests, every error in Stripe's shape: 401, 404 (unknown URL), 415, 413, then what the call itself says. */
-export function createListener({ apiKey, ledgerKey, ledger, answerPost, isDraining }: ListenerOptions) {
+export function createListener({ apiKey, ledgerKey, moods, answerCall, isDraining }: ListenerOptions) {
   const holdsApiKey = createKeyCheck(apiKey);
   const holdsLedgerKey = createKeyCheck(ledgerKey);
 
@@ -27,6 +27,7 @@ export function createListener({ apiKey, ledgerKey, ledger, answerPost, isDraini
     const requestId = newId('req');
     try {
       const answer = await answerRequest(request, requestId);
+      if (answer === 'dropped') return void request.socket.destroy();
       if (isDraining()) response.shouldKeepAlive = false;
       write(request, response, requestId, answer);
     } catch (error) {
@@ -37,31 +38,30 @@ export function createListener({ apiKey, ledgerKey, ledger, answerPost, isDraini
     }
   };
 
-  async function answerRequest(request: IncomingMessage, requestId: string): Promise<SealedAnswer> {
+  async function answerRequest(request: IncomingMessage, requestId: string): Promise<SealedAnswer | 'dropped'> {
     const { method = '', headers } = request;
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     if (method === 'GET' && path === '/health') return seal(ok({ status: 'ok' }));
     if (method === 'GET' && path === '/ready') {
       return seal(isDraining() ? { status: 503, body: { status: 'draining' } } : ok({ status: 'ok' }));
     }
+    const isOfStripe = path.startsWith('/v1/');
+    if (isOfStripe && moods.take(({ mood }) => mood === 'down')) return 'dropped';
     const holdsKey = path === '/ledger' ? holdsLedgerKey : holdsApiKey;
     if (!holdsKey(headers)) return seal(unauthenticated());
     const route = findRoute(method, path);
     if (route === undefined) return seal(invalid(`There is no ${method} ${path} here.`, {}, 404));
 
-    if (method === 'GET') {
-      const prepared = route.prepare(parseForm(query), route.id);
-      return seal('refused' in prepared ? prepared.refused : prepared.work(ledger));
-    }
-    const body = await readBody(request);
+    const body = method === 'GET' ? '' : await readBody(request);
     if (body === undefined) return seal(invalid(`A request has at most ${maxBodyBytes} bytes.`, {}, 413));
     const type = headers['content-type'] ?? '';
     if (body !== '' && !type.startsWith('application/x-www-form-urlencoded')) {
       return seal(invalid('The body must be of the type application/x-www-form-urlencoded.', {}, 415));
     }
-    const idempotencyKey = header(request, 'idempotency-key') || undefined;
-    const parameters = parseForm(query === '' ? body : `${query}&${body}`);
-    return answerPost({ ...route, path, parameters, idempotencyKey, requestId });
+    const takesKey = method === 'POST' && isOfStripe;
+    const idempotencyKey = (takesKey && header(request, 'idempotency-key')) || undefined;
+    const parameters = parseForm([query, body].filter((part) => part !== '').join('&'));
+    return answerCall({ ...route, path, parameters, idempotencyKey, requestId });
   }
 }
 

@@ -2,6 +2,7 @@
 import qs from 'qs';
 import { z } from 'zod';
 import { type Answer, invalid } from '../answer.ts';
+import { moodCalls } from '../domain/mood.ts';
 
 // Stripe's own bounds on an amount depend on the account and the currency; here any positive amount of up to 12 digits will do.
 const amount = z
@@ -66,6 +67,38 @@ export const ledgerParameters = z.strictObject({
     .transform(Number)
     .default(0),
 });
+
+const wholeNumber = (most: number) =>
+  z.string().regex(/^\d+$/, 'is not a whole number').transform(Number).pipe(z.int().min(1).max(most));
+const milliseconds = wholeNumber(3_600_000);
+const ofOrder = { order_id: id.optional(), times: wholeNumber(1_000_000).optional() };
+const ofCall = { call: z.enum(moodCalls.slow).optional(), ...ofOrder };
+const ofRefund = { call: z.enum(moodCalls.refusing).optional(), ...ofOrder };
+export const moodParameters = z.discriminatedUnion(
+  'mood',
+  [
+    z.strictObject({ mood: z.literal('slow'), ms: milliseconds, ...ofCall }),
+    z.strictObject({ mood: z.literal('failing'), done: flag.default(false), ...ofCall }),
+    z.strictObject({ mood: z.enum(['drop-before', 'drop-after']), ...ofCall }),
+    z.strictObject({ mood: z.literal('down'), times: ofOrder.times }),
+    z.strictObject({
+      mood: z.literal('refusing'),
+      code: z
+        .string()
+        .regex(/^[a-z_]{1,100}$/, 'is not an error code')
+        .default('charge_disputed'),
+      ...ofRefund,
+    }),
+    z.strictObject({ mood: z.literal('refund-failing'), ...ofRefund }),
+    z.strictObject({
+      mood: z.literal('processing'),
+      ms: milliseconds.optional(),
+      call: z.enum(moodCalls.processing).optional(),
+      ...ofOrder,
+    }),
+  ],
+  { error: `is not one of ${Object.keys(moodCalls).join(', ')}` },
+);
 export const noParameters = z.strictObject({});
 
 export const cursorOf = (position: number): string => Buffer.from(String(position)).toString('base64url');
@@ -93,7 +126,7 @@ function explain(issue: z.core.$ZodIssue, given: Record<string, unknown>): Answe
   const value = path.reduce<unknown>((outer, part) => (outer as Record<string, unknown> | undefined)?.[part], given);
   if (value === undefined) return invalid(`The parameter ${param} is required.`, { code: 'parameter_missing', param });
   if (value === '') return invalid(`The parameter ${param} is empty.`, { code: 'parameter_invalid_empty', param });
-  const whole = param === 'amount' || param === 'limit';
+  const whole = ['amount', 'limit', 'ms', 'times'].includes(param);
   return invalid(`The parameter ${param} is wrong: ${issue.message}`, {
     ...(whole && { code: 'parameter_invalid_integer' }),
     param,

@@ -1,7 +1,9 @@
 // The URL table: what is called, the parameters it takes, the handler that answers.
 import type { z } from 'zod';
 import type { Answer } from '../answer.ts';
-import type { Ledger } from '../data/ledger.ts';
+import type { Deps } from '../deps.ts';
+import type { CallName } from '../domain/mood.ts';
+import { addMood, listMoods, removeMood, removeMoods } from '../handlers/moods.ts';
 import {
   cancelPaymentIntent,
   confirmPaymentIntent,
@@ -13,7 +15,7 @@ import { createRefund, listRefunds, retrieveRefund } from '../handlers/refunds.t
 import * as parameters from './parameters.ts';
 
 /** A call whose parameters are right, ready to be carried out. */
-export type Work = (ledger: Ledger) => Answer;
+export type Work = (deps: Deps) => Answer;
 
 /** Checks a call's parameters and, if they are right, makes it ready. */
 export type Prepare = (
@@ -21,32 +23,49 @@ export type Prepare = (
   id: string,
 ) => { readonly work: Work } | { readonly refused: Answer };
 
-const routes: ReadonlyMap<string, Prepare> = new Map([
-  ['POST /v1/payment_intents', on(parameters.createPaymentIntentParameters, createPaymentIntent)],
-  ['GET /v1/payment_intents/:id', on(parameters.noParameters, retrievePaymentIntent)],
-  ['POST /v1/payment_intents/:id/confirm', on(parameters.confirmPaymentIntentParameters, confirmPaymentIntent)],
-  ['POST /v1/payment_intents/:id/cancel', on(parameters.cancelPaymentIntentParameters, cancelPaymentIntent)],
-  ['POST /v1/refunds', on(parameters.createRefundParameters, createRefund)],
-  ['GET /v1/refunds', on(parameters.listRefundsParameters, listRefunds)],
-  ['GET /v1/refunds/:id', on(parameters.noParameters, retrieveRefund)],
-  ['GET /ledger', on(parameters.ledgerParameters, readLedger)],
+type Route = { readonly prepare: Prepare; readonly call?: CallName };
+
+const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
+  [
+    'POST /v1/payment_intents',
+    { call: 'create', prepare: on(parameters.createPaymentIntentParameters, createPaymentIntent) },
+  ],
+  ['GET /v1/payment_intents/:id', { call: 'retrieve', prepare: on(parameters.noParameters, retrievePaymentIntent) }],
+  [
+    'POST /v1/payment_intents/:id/confirm',
+    { call: 'confirm', prepare: on(parameters.confirmPaymentIntentParameters, confirmPaymentIntent) },
+  ],
+  [
+    'POST /v1/payment_intents/:id/cancel',
+    { call: 'cancel', prepare: on(parameters.cancelPaymentIntentParameters, cancelPaymentIntent) },
+  ],
+  ['POST /v1/refunds', { call: 'refund', prepare: on(parameters.createRefundParameters, createRefund) }],
+  ['GET /v1/refunds', { call: 'list-refunds', prepare: on(parameters.listRefundsParameters, listRefunds) }],
+  ['GET /v1/refunds/:id', { call: 'retrieve', prepare: on(parameters.noParameters, retrieveRefund) }],
+  ['GET /ledger', { prepare: on(parameters.ledgerParameters, readLedger) }],
+  ['POST /moods', { prepare: on(parameters.moodParameters, addMood) }],
+  ['GET /moods', { prepare: on(parameters.noParameters, listMoods) }],
+  ['DELETE /moods', { prepare: on(parameters.noParameters, removeMoods) }],
+  ['DELETE /moods/:id', { prepare: on(parameters.noParameters, removeMood) }],
 ]);
 
 function on<S extends z.ZodType>(
   schema: S,
-  handler: (command: z.output<S>, ledger: Ledger, id: string) => Answer,
+  handler: (command: z.output<S>, deps: Deps, id: string) => Answer,
 ): Prepare {
   return (given, id) => {
     const checked = parameters.checkParameters(schema, given);
-    return 'refused' in checked ? checked : { work: (ledger) => handler(checked.parameters, ledger, id) };
+    return 'refused' in checked ? checked : { work: (deps) => handler(checked.parameters, deps, id) };
   };
 }
 
 /** Finds the route of a call: its name, such as `POST /v1/payment_intents/:id/confirm`, the id in it, and what prepares it. */
-export function findRoute(method: string, path: string): { name: string; id: string; prepare: Prepare } | undefined {
-  const [, root = '', collection, id, ...rest] = path.split('/');
-  const pattern = [root, collection, id && ':id', ...rest].filter((part) => part !== undefined).join('/');
-  const name = `${method} /${pattern}`;
-  const prepare = routes.get(name);
-  return prepare && { name, id: id ?? '', prepare };
+export function findRoute(
+  method: string,
+  path: string,
+): { name: string; id: string; call: CallName | undefined; prepare: Prepare } | undefined {
+  const [, collection = path, id = '', rest = ''] = /^(\/v1\/\w+|\/moods)\/([^/]+)(.*)$/.exec(path) ?? [];
+  const name = `${method} ${id === '' ? path : `${collection}/:id${rest}`}`;
+  const route = routes.get(name);
+  return route && { name, id, call: route.call, prepare: route.prepare };
 }
