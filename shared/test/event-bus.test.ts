@@ -12,6 +12,7 @@ import {
   deadQueueOf,
   on,
   queueOf,
+  RETRY_DELAYS_S,
   retryExchangeOf,
   retryQueueOf,
 } from '../src/event-bus/index.ts';
@@ -159,18 +160,37 @@ test('consumer: parks what no attempt can help, with the reason, while the queue
 
 test('consumer: a handler that fails leaves nothing behind, and is tried again after a delay', async () => {
   const event = cancelled();
-  let failures = 0;
+  const attemptedAt: number[] = [];
   mischief.set(event.data.orderId, () => {
-    failures += 1;
-    if (failures < 2) throw new Error('a bug');
+    attemptedAt.push(performance.now());
+    if (attemptedAt.length < 2) throw new Error('a bug');
   });
   await broker.publish(event);
-  await waitFor(
-    'it waits in the first retry queue',
-    async () => failures === 1 && (await broker.depth(retryQueueOf(SERVICE, 1))).ready >= 0,
-  );
+  await waitFor('the first attempt has failed', () => attemptedAt.length === 1);
   assert.equal(await handled(event.data.orderId), undefined);
   await waitFor('the second attempt is through', async () => (await handled(event.data.orderId)) === 1);
+  const [first = 0, second = 0] = attemptedAt;
+  assert.ok(second - first >= 1_000, `tried again after ${second - first} ms`);
+});
+
+test('consumer: each failure is counted and waits longer than the one before; nothing else of the message changes', async () => {
+  // Who waits for one second only is gone before it can be looked at.
+  for (const [failures, seconds] of RETRY_DELAYS_S.entries()) {
+    if (seconds === 1) continue;
+    const event = cancelled();
+    const content = Buffer.from(JSON.stringify(event));
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    mischief.set(event.data.orderId, () => {
+      throw new Error(`a bug, for the ${failures + 1}. time`);
+    });
+    await broker.sendToQueue(MAIN, content, { 'x-attempts': failures, traceparent });
+    const waiting = await waitFor(`it waits for ${seconds} s`, () => broker.take(retryQueueOf(SERVICE, seconds)));
+    assert.deepEqual(waiting.content, content);
+    assert.equal(waiting.headers['x-attempts'], failures + 1);
+    assert.equal(waiting.headers['x-reason'], `Error: a bug, for the ${failures + 1}. time`);
+    assert.equal(waiting.headers.traceparent, traceparent);
+    assert.match(waiting.messageId ?? '', new RegExp(`^[0-9a-f-]{36}#${failures + 1}$`));
+  }
 });
 
 test('consumer: after five attempts a message is parked; sent to the queue again after the fix, it is handled', async () => {
@@ -182,6 +202,7 @@ test('consumer: after five attempts a message is parked; sent to the queue again
   const parked = await waitFor('the message is parked', () => broker.take(DEAD));
   assert.equal(parked.headers['x-attempts'], 6);
   assert.match(String(parked.headers['x-reason']), /a bug that stays/);
+  assert.ok(Date.now() - Date.parse(String(parked.headers['x-failed-at'])) < 60_000);
   mischief.delete(event.data.orderId);
   await broker.sendToQueue(MAIN, parked.content);
   await waitFor('it is handled', async () => (await handled(event.data.orderId)) === 1);
@@ -198,6 +219,38 @@ test('consumer: contention repeats the work in place and counts no attempt', asy
   await waitFor('it is handled', async () => (await handled(event.data.orderId)) === 1);
   assert.equal(tries, 12);
   assert.equal(await broker.take(DEAD), undefined);
+});
+
+test('consumer: contention that lasts goes back to the queue, uncounted', async () => {
+  await Promise.all(services.splice(0).map((service) => service.stop()));
+  let refusals = 0;
+  await startConsumer((real) => ({
+    async inTransaction(work) {
+      // What is left when the transaction was repeated for its longest time.
+      refusals += 1;
+      if (refusals <= 8) throw Object.assign(new Error('could not serialize'), { code: '40001' });
+      return real.inTransaction(work);
+    },
+  }));
+  const event = cancelled();
+  await broker.sendToQueue(MAIN, Buffer.from(JSON.stringify(event)), { 'x-attempts': 5 });
+  await waitFor('it is handled', async () => (await handled(event.data.orderId)) === 1);
+  assert.equal(refusals, 9);
+  assert.equal(await broker.take(DEAD), undefined);
+});
+
+test('consumer: a duplicate key that stays is a bug: counted, and parked with the reason', async () => {
+  const event = cancelled();
+  let tries = 0;
+  mischief.set(event.data.orderId, () => {
+    tries += 1;
+    throw Object.assign(new Error('duplicate key value'), { code: '23505' });
+  });
+  await broker.sendToQueue(MAIN, Buffer.from(JSON.stringify(event)), { 'x-attempts': 5 });
+  const parked = await waitFor('the message is parked', () => broker.take(DEAD));
+  assert.equal(parked.headers['x-attempts'], 6);
+  assert.match(String(parked.headers['x-reason']), /duplicate key value/);
+  assert.ok(tries > 1, 'it was repeated in place first');
 });
 
 test('consumer: pauses while the database is down, gives back what it holds, parks nothing, and goes on when it takes writes', async () => {

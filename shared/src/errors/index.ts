@@ -57,15 +57,21 @@ const systemErrors = new Set([
   'ENETDOWN',
 ]);
 
-/** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html. 25P03 is our idle time-out. A statement that is too slow (57014) is at fault itself. */
-const postgresDown = /^(08...|53...|57P..|25006|25P03|25P04|58...)$/;
+/** A certificate that has expired or is not the server's: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const tlsErrors = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_)/;
+
+/**
+ * SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html. 25P03 is our idle time-out. With 28 and 3D000 nobody is let in: a password
+ * was changed, a database is being restored. A statement that is too slow (57014) is at fault itself.
+ */
+const postgresDown = /^(08...|28...|3D000|53...|57P..|25006|25P03|25P04|58...)$/;
 const postgresContention = new Set(['40001', '40P01', '55P03', '23505']);
 /** pg has no codes for what its client side finds. */
 const postgresClientMessages =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end/;
 
-/** https://www.mongodb.com/docs/manual/reference/error-codes/: not primary, shutting down, host unreachable, network time-out, exceeded time limit. */
-const mongoDown = new Set([6, 7, 50, 89, 91, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436]);
+/** https://www.mongodb.com/docs/manual/reference/error-codes/: not primary, shutting down, host unreachable, network time-out, exceeded time limit, authentication failed. */
+const mongoDown = new Set([6, 7, 18, 50, 89, 91, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436]);
 /** WriteConflict, NoSuchTransaction, LockTimeout, duplicate key. */
 const mongoContention = new Set([112, 251, 24, 11000]);
 const mongoClientDown = new Set([
@@ -90,7 +96,7 @@ export function classifyFailure(error: unknown): FailureClass {
     if (mongoContention.has(code)) return 'contention';
   }
   if (typeof code === 'string') {
-    if (systemErrors.has(code) || postgresDown.test(code)) return 'dependency-down';
+    if (systemErrors.has(code) || tlsErrors.test(code) || postgresDown.test(code)) return 'dependency-down';
     if (postgresContention.has(code)) return 'contention';
   }
   if (postgresClientMessages.test(error.message)) return 'dependency-down';

@@ -1,10 +1,11 @@
 // Takes messages from the service's queue: each is handled in one transaction with its inbox row, and acknowledged after the commit.
 // What fails by its own fault is retried with delays and then parked; what fails because a database is down pauses the consumer instead.
+import { randomUUIDv7 } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { ZodError } from 'zod';
 import { type CloudEvent, envelopeSchema } from '../contracts/index.ts';
-import { classifyFailure } from '../errors/index.ts';
+import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { backoffMs } from '../resilience/index.ts';
@@ -35,11 +36,18 @@ export interface Consumer extends Part {
   hasCaughtUp(): Promise<boolean>;
 }
 
-const ATTEMPTS_HEADER = 'x-attempts';
-const REASON_HEADER = 'x-reason';
-const FAILED_AT_HEADER = 'x-failed-at';
+/** What a message that failed says of itself: how often it has failed, why the last time, and when (ISO 8601). */
+export const ATTEMPTS_HEADER = 'x-attempts';
+export const REASON_HEADER = 'x-reason';
+export const FAILED_AT_HEADER = 'x-failed-at';
+
+/** The id under which a message was published first: a copy that is retried or parked has its attempt appended. */
+export const originalMessageId = (messageId: string): string => messageId.replace(/(#\d+)+$/, '');
 
 const recordProcess = durationHistogram('messaging.process.duration', 'Duration of handling a message.');
+
+/** Whether a failure is the message's own and counts as an attempt. A duplicate key that is still there after the work was repeated is a bug. */
+const isFault = (error: unknown) => classifyFailure(error) === 'fault' || isDuplicateKey(error);
 
 /** A message that no attempt can help: not an event, of an unknown type, or not as its contract says. */
 class Unreadable extends Error {
@@ -101,7 +109,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
   const moveTo = async (exchange: string, key: string, message: ConsumeMessage, attempts: number, reason: string) => {
     const { properties } = message;
     await publisher.publish(exchange, key, message.content, {
-      messageId: `${properties.messageId}#${attempts}`,
+      messageId: `${originalMessageId(properties.messageId ?? randomUUIDv7())}#${attempts}`,
       contentType: properties.contentType,
       type: properties.type,
       headers: {
@@ -183,7 +191,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
         } catch (error) {
           unhandled += 1;
           // What is neither fault nor outage is contention that lasted; the queue is the place to wait.
-          if (error instanceof Unreadable || classifyFailure(error) === 'fault') return onFault(on, message, error);
+          if (isFault(error)) return onFault(on, message, error);
           if (classifyFailure(error) === 'dependency-down') pause(error);
           settle(on, () => on.nack(message, false, true));
         }

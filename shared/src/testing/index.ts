@@ -102,7 +102,9 @@ export interface TestBroker {
   /** Ready and unacknowledged messages of a queue. */
   depth(queue: string): Promise<{ ready: number; unacked: number }>;
   /** Takes one message off a queue. */
-  take(queue: string): Promise<{ content: Buffer; headers: Record<string, unknown> } | undefined>;
+  take(
+    queue: string,
+  ): Promise<{ content: Buffer; headers: Record<string, unknown>; messageId: string | undefined } | undefined>;
   drop(): Promise<void>;
 }
 
@@ -165,7 +167,9 @@ export async function createTestBroker(): Promise<TestBroker> {
     },
     async take(queue) {
       const message = await channel.get(queue, { noAck: true });
-      return message === false ? undefined : { content: message.content, headers: message.properties.headers ?? {} };
+      if (message === false) return undefined;
+      const { headers = {}, messageId } = message.properties;
+      return { content: message.content, headers, messageId };
     },
     async drop() {
       await connection.close();
