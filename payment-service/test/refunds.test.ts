@@ -188,6 +188,30 @@ test('refund: one that the provider refuses for good has failed; an admin may ma
   await assertGivenBack(order, 3_998);
 });
 
+for (const [how, lost] of [
+  ['as its answer says', 0],
+  ['as is found after its answer was lost', 1],
+] as const)
+  test(`refund: one that has failed at the provider, ${how}, has failed; an admin can give the money back still`, async () => {
+    const order = await captured();
+    await world.simulator.setMood({ mood: 'refund-failing', order_id: order.orderId, times: 1 });
+    let drops = lost;
+    world.provider.behave = (call) => (isRefund(call) && drops-- > 0 ? 'drop-answer' : 'pass');
+    await world.tell(order.cancelled);
+    await waitFor('its failure is told', () => world.broker.eventsOf(paymentRefundFailed, order.orderId).length === 1);
+    assert.equal(world.broker.eventsOf(paymentRefundFailed, order.orderId)[0]?.data.cause, 'cancel');
+    await assertGivenBack(order);
+    assert.equal((await giveBack(order, {})).status, 202);
+    await assertGivenBack(order, 3_998);
+    assert.deepEqual(
+      (await world.ledger(order))[0]?.refunds.map(({ amount, status }) => [amount, status]),
+      [
+        [3_998, 'failed'],
+        [3_998, 'succeeded'],
+      ],
+    );
+  });
+
 test('refund: what was not captured is a 422, of no payment a 404', async () => {
   const declined = world.anOrder({ paymentMethod: 'pm_card_chargeDeclined' });
   await world.tell(declined.created, declined.reserved);

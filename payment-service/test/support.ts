@@ -15,6 +15,7 @@ import {
   testEvent,
   waitFor,
 } from '@glasshouse/shared/testing';
+import { createProvider, type LedgerCharge } from '../../test/support/provider.ts';
 import { loadConfig } from '../src/config.ts';
 import { createPaymentService } from '../src/service.ts';
 
@@ -94,14 +95,6 @@ async function startProviderProxy(target: string) {
   return proxy;
 }
 
-export interface LedgerEntry {
-  paymentIntentId: string;
-  status: string;
-  amount: number;
-  metadata: Record<string, string>;
-  refunds: { amount: number; status: string; metadata: Record<string, string> }[];
-}
-
 export interface PaymentRow {
   id: string;
   status: string;
@@ -113,14 +106,15 @@ export interface PaymentRow {
 
 export async function createWorld() {
   const folder = await mkdtemp(join(tmpdir(), 'payment-service-'));
-  const simulator = createSimulator({ apiKey, ledgerFile: join(folder, 'ledger.sqlite') });
+  const simulatorServer = createSimulator({ apiKey, ledgerFile: join(folder, 'ledger.sqlite') });
   const [postgres, broker, keys] = await Promise.all([
     createTestPostgres(`${import.meta.dirname}/../migrations`),
     createTestBroker(),
     createTestKeys(),
-    simulator.start(),
+    simulatorServer.start(),
   ]);
-  const provider = await startProviderProxy(simulator.url);
+  const simulator = createProvider(simulatorServer.url.replace('//', `//:${apiKey}@`));
+  const provider = await startProviderProxy(simulatorServer.url);
   const running = new Set<() => Promise<void>>();
 
   const world = {
@@ -128,6 +122,8 @@ export async function createWorld() {
     broker,
     keys,
     provider,
+    /** The provider behind the proxy: its moods, its books. */
+    simulator,
 
     /** A copy of the service, ready for requests. */
     async start(settings: Record<string, string> = {}) {
@@ -196,18 +192,9 @@ export async function createWorld() {
     },
 
     /** What the provider has of an order, or of all. */
-    async ledger(order?: { orderId: string }): Promise<LedgerEntry[]> {
-      const entries: LedgerEntry[] = [];
-      for (let cursor: string | null = ''; cursor !== null; ) {
-        const page: string = cursor === '' ? '' : `&cursor=${cursor}`;
-        const response = await fetch(`${simulator.url}/ledger?limit=100${page}`, {
-          headers: { authorization: `Bearer ${apiKey}` },
-        });
-        const { items, nextCursor } = (await response.json()) as { items: LedgerEntry[]; nextCursor: string | null };
-        entries.push(...items);
-        cursor = nextCursor;
-      }
-      return order === undefined ? entries : entries.filter(({ metadata }) => metadata.orderId === order.orderId);
+    async ledger(order?: { orderId: string }): Promise<LedgerCharge[]> {
+      const charges = await simulator.ledger();
+      return order === undefined ? charges : charges.filter(({ metadata }) => metadata.orderId === order.orderId);
     },
 
     /** The events that payment-service has told of an order. */
@@ -234,7 +221,7 @@ export async function createWorld() {
     async stop() {
       await Promise.all([...running].map((stop) => stop()));
       await Promise.all([postgres.drop(), broker.drop(), keys.stop(), provider.stop()]);
-      await simulator.stop();
+      await simulatorServer.stop();
       await rm(folder, { recursive: true });
     },
   };

@@ -471,6 +471,12 @@ const cases: Case[] = [
     /refund re-9: the provider has given the money back; no refund of ours says so/,
   ],
   [
+    'a refund that succeeded here has failed at the provider',
+    'e',
+    (b) => set(the(charge(b, 'shipped').refunds[0]), { status: 'failed' }),
+    /refund r1: has succeeded; the provider knows of no such refund of that charge/,
+  ],
+  [
     'the provider made a refund that failed here',
     'e',
     (b) => {

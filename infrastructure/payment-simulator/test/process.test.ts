@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import type Stripe from 'stripe';
-import { apiKey, readLedger, stripeClient } from './support.ts';
+import { apiKey, providerAt, readLedger, stripeClient } from './support.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 
@@ -89,6 +89,37 @@ describe('the process', () => {
     const orders = (await readLedger(second.url)).map((item) => item.metadata.order);
     assert.equal(orders.length, acknowledged.length + unanswered.length);
     assert.equal(new Set(orders).size, orders.length);
+    second.child.kill('SIGTERM');
+    assert.equal(await second.exited, 0);
+  });
+
+  it('kill -9: a charge that is processing is not lost: it is decided when its time is over, at once where its mood had none', async () => {
+    const first = await start('processing.sqlite');
+    const provider = providerAt(first.url);
+    const charge = { amount: 100, currency: 'usd', payment_method: 'pm_card_visa' };
+    const confirmedIn = async (terms: { ms?: number; times?: number }) => {
+      await provider.setMood({ mood: 'processing', ...terms });
+      const { id, status } = await first.stripe.paymentIntents.create({ ...charge, confirm: true });
+      assert.equal(status, 'processing');
+      return id;
+    };
+    const soon = await confirmedIn({ ms: 50, times: 1 });
+    const late = await confirmedIn({ ms: 600_000, times: 1 });
+    const openEnded = await confirmedIn({});
+    first.child.kill('SIGKILL');
+    await first.exited;
+
+    const second = await start('processing.sqlite');
+    const statusOf = async (id: string) => (await second.stripe.paymentIntents.retrieve(id)).status;
+    assert.equal(await statusOf(soon), 'succeeded');
+    assert.equal(await statusOf(late), 'processing');
+    assert.equal(await statusOf(openEnded), 'succeeded');
+    assert.deepEqual(await providerAt(second.url).moods(), []);
+    // Who looks only at the books sees the same.
+    assert.deepEqual(
+      (await readLedger(second.url)).map(({ status }) => status),
+      ['succeeded', 'processing', 'succeeded'],
+    );
     second.child.kill('SIGTERM');
     assert.equal(await second.exited, 0);
   });
