@@ -212,6 +212,18 @@ for (const [how, lost] of [
     );
   });
 
+test('refund: one that was refused for a reason that is put right is made, though its first key keeps the refusal', async () => {
+  const order = await captured();
+  await world.simulator.setMood({ mood: 'refusing', code: 'balance_insufficient', order_id: order.orderId, times: 2 });
+  await giveBack(order, { amount: usd(700) });
+  await assertGivenBack(order, 700);
+  const refusals = (await world.simulator.moods()).filter(({ order_id }) => order_id === order.orderId);
+  assert.deepEqual(
+    refusals.map(({ acted }) => acted),
+    [2],
+  );
+});
+
 test('refund: what was not captured is a 422, of no payment a 404', async () => {
   const declined = world.anOrder({ paymentMethod: 'pm_card_chargeDeclined' });
   await world.tell(declined.created, declined.reserved);

@@ -45,7 +45,7 @@ export interface PaymentProvider {
  * - `no-answer`: nothing was decided, or nobody knows whether it was done; ask again with the same key.
  * - `server-error`: answered with a 5xx, which the provider stores under the key; the next try needs another one.
  * - `final`: it will never be made, whatever one tries.
- * - `refused`: any other 4xx. Not a decline: somebody has to look at it.
+ * - `refused`: any other 4xx, which the provider may store as well. Not a decline: somebody has to look at it.
  * - `not-called`: the breaker is open.
  */
 export type ProviderFault = 'no-answer' | 'server-error' | 'final' | 'refused' | 'not-called';
