@@ -97,7 +97,7 @@ describe('settings', () => {
     assert.equal(settings.AUDIT_ORDER_SERVICE_DATABASE_URL, 'postgres://order-service_auditor');
     assert.equal(settings.AUDIT_PRODUCT_SERVICE_DATABASE_URL, 'mongodb://127.0.0.1:27017/products?replicaSet=rs0');
     assert.match(settings.AUDIT_RABBITMQ_MANAGEMENT_URL ?? '', /^http:\/\/monitoring:[^@]+@127\.0\.0\.1:15672\/$/);
-    assert.match(settings.AUDIT_LEDGER_URL ?? '', /^http:\/\/:sk_test_[^@]+@127\.0\.0\.1:4242\/$/);
+    assert.match(settings.AUDIT_LEDGER_URL ?? '', /^http:\/\/:sk_test_[^@]+@127\.0\.0\.1:4242$/);
     assert.equal(Object.keys(settings).filter((name) => name.endsWith('_DATABASE_URL')).length, 5);
   });
 });

@@ -120,7 +120,8 @@ export function auditSettings(surroundings: Surroundings, endpoints: Endpoints):
   const { env, secrets, databases } = surroundings;
   const { rabbitmq, paymentProviderUrl } = endpoints;
   const settings: Record<string, string> = {
-    AUDIT_LEDGER_URL: withUser(paymentProviderUrl, '', paymentProviderKey(secrets)),
+    // Without the slash at the end, so that people can write `$AUDIT_LEDGER_URL/moods`.
+    AUDIT_LEDGER_URL: withUser(paymentProviderUrl, '', paymentProviderKey(secrets)).replace(/\/$/, ''),
     AUDIT_RABBITMQ_MANAGEMENT_URL:
       rabbitmq === undefined
         ? (env.RABBITMQ_MANAGEMENT_URL ?? '')
