@@ -185,11 +185,16 @@ test('provider: a refusal that is no decline leaves the payment open and tells n
   await assertChargedOnce(order);
 });
 
-test('provider: gone, nothing is declined; back, everything is charged', async () => {
+test('provider: gone, nothing is declined, and few of those that wait are touched; back, everything is charged', async () => {
   world.provider.behave = () => 'refuse';
-  const orders = Array.from({ length: 12 }, () => world.anOrder());
+  const orders = Array.from({ length: 40 }, () => world.anOrder());
+  const earlierCalls = world.provider.calls.length;
   for (const order of orders) await world.tell(order.created, order.reserved);
-  await waitFor('some were tried in vain', () => world.provider.calls.length > 20);
+  await waitFor('it is asked now and then whether it is back', () => world.provider.calls.length - earlierCalls > 10);
+  const payments = await Promise.all(orders.map(world.payment));
+  assert.deepEqual(new Set(payments.map((payment) => payment?.status)), new Set(['due']));
+  const touched = payments.filter((payment) => payment?.lease_token !== null);
+  assert.ok(touched.length < 30, `${touched.length} were claimed`);
   world.provider.behave = () => 'pass';
   for (const order of orders) await assertChargedOnce(order);
 });

@@ -38,6 +38,8 @@ export interface PaymentProvider {
     amount: number;
     key: string;
   }): Promise<RefundState>;
+  /** Whether a call would be made at all: not while the provider is known to be down. */
+  takesCalls(): boolean;
   stop(): void;
 }
 
@@ -183,6 +185,8 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
       );
       return refundStates[refund.status ?? ''] ?? 'pending';
     },
+    // Half open it lets one call through, and no other before that one has been answered.
+    takesCalls: () => breaker.closed || breaker.pendingClose,
     stop: () => breaker.shutdown(),
   };
 }

@@ -73,7 +73,8 @@ export function createChargeWorker(options: {
     logger,
     concurrency,
     sweepIntervalMs,
-    claim: () => claimPayment(database),
+    // While the provider is known to be down, payments stay as they are: with hundreds waiting, each would be claimed and put off every second.
+    claim: async () => (provider.takesCalls() ? claimPayment(database) : undefined),
     async perform(claimed) {
       const { payment, leaseToken, failures } = claimed;
       try {

@@ -45,7 +45,8 @@ export function createRefundWorker(options: {
     logger,
     concurrency,
     sweepIntervalMs,
-    claim: () => claimRefund(database),
+    // While the provider is known to be down, refunds stay as they are.
+    claim: async () => (provider.takesCalls() ? claimRefund(database) : undefined),
     async perform(claimed) {
       const { refund, leaseToken, failures } = claimed;
       try {
