@@ -249,8 +249,10 @@ describe('moods', () => {
   it('order_id: puts one order into a mood, by its charge and by its refund, while others go on', async () => {
     const [one, other] = [await paid(), await paid()];
     const { orderId = '' } = one.metadata;
+    const named = await stripe.refunds.create({ payment_intent: other.id, amount: 1, metadata: { orderId } });
     await provider.setMood({ mood: 'failing', order_id: orderId });
     for (const call of [
+      stripe.refunds.retrieve(named.id),
       open('pm_card_visa', orderId),
       stripe.paymentIntents.retrieve(one.id),
       stripe.paymentIntents.confirm(one.id),
@@ -264,7 +266,7 @@ describe('moods', () => {
     const refund = await stripe.refunds.create({ payment_intent: other.id });
     assert.equal((await stripe.refunds.retrieve(refund.id)).status, 'succeeded');
     await stripe.refunds.list();
-    assert.deepEqual(await actedOf('failing'), [7]);
+    assert.deepEqual(await actedOf('failing'), [8]);
   });
 
   for (const [call, other] of [
