@@ -134,7 +134,7 @@ describe('idempotency keys', () => {
   it('while the first is in progress: a 409 that leaves the key alone', async () => {
     const { provider } = simulator;
     const options = { idempotencyKey: 'slow' };
-    const { id: mood } = await provider.setMood({ mood: 'slow', ms: 600_000, call: 'create' });
+    const { id: mood } = await provider.setMood({ mood: 'slow', ms: 60_000, call: 'create' });
     const first = stripe.paymentIntents.create(charge, options);
     await waitFor('the first is in progress', async () => (await provider.moods())[0]?.acted === 1);
     await assert.rejects(stripe.paymentIntents.create(charge, options), {

@@ -44,7 +44,7 @@ describe('moods', () => {
 
   it('slow: what waits is done at once when the mood ends, also where nobody waits for the answer any more', async () => {
     const { id } = await open();
-    const { id: mood } = await provider.setMood({ mood: 'slow', ms: 600_000 });
+    const { id: mood } = await provider.setMood({ mood: 'slow', ms: 60_000 });
     await assert.rejects(stripe.paymentIntents.confirm(id, {}, { timeout: 100 }), dropped);
     assert.equal((await inLedger(id)).status, 'requires_confirmation');
     await provider.endMood(mood);
@@ -53,7 +53,7 @@ describe('moods', () => {
 
   it('slow: a stop does what waits, and answers it', async () => {
     const own = await startSimulator();
-    await own.provider.setMood({ mood: 'slow', ms: 600_000 });
+    await own.provider.setMood({ mood: 'slow', ms: 60_000 });
     const charge = own.stripe.paymentIntents.create({ amount: 5, currency: 'usd' });
     await waitFor('it waits', async () => (await own.provider.moods())[0]?.acted === 1);
     await own.stop();
@@ -230,7 +230,7 @@ describe('moods', () => {
     await waitFor('the charge is made', async () => (await statusOf(id)) === 'succeeded');
     assert.ok(performance.now() - startedAt >= 498);
 
-    await provider.setMood({ mood: 'processing', ms: 600_000 });
+    await provider.setMood({ mood: 'processing', ms: 60_000 });
     const long = await paid();
     assert.equal(await statusOf(long.id), 'processing');
     await provider.calm();

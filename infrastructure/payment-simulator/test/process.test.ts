@@ -104,7 +104,7 @@ describe('the process', () => {
       return id;
     };
     const soon = await confirmedIn({ ms: 50, times: 1 });
-    const late = await confirmedIn({ ms: 600_000, times: 1 });
+    const late = await confirmedIn({ ms: 60_000, times: 1 });
     const openEnded = await confirmedIn({});
     first.child.kill('SIGKILL');
     await first.exited;
