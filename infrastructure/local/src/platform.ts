@@ -148,7 +148,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     );
 
     const auditEnv = auditSettings(surroundings, endpoints);
-    const lines = Object.entries(auditEnv).map(([name, value]) => `${name}=${value}\n`);
+    const lines = Object.entries(auditEnv).map(([name, value]) => `${name}='${value}'\n`);
     writeFileSync(join(dir, 'audit.env'), lines.join(''), { mode: 0o600 });
     return describe(auditEnv, (await databases).server, await rabbitmq, await mongo);
   }
