@@ -1,4 +1,4 @@
-// The README's commands, as they stand there, in a copy of the repository that has nothing but what git knows.
+// The commands of the README and of the page of endings, as they stand there, in a copy of the repository that has nothing but what git knows.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -27,8 +27,13 @@ const inCopy = (script: string) =>
       HOME: process.env.HOME ?? copy,
     },
     maxBuffer: 64 * 2 ** 20,
-    timeout: 240_000,
+    timeout: 280_000,
   });
+const scriptOf = (page: string) =>
+  shellBlocks(readFileSync(join(root, page), 'utf8'))
+    // The one block that is this very test run.
+    .filter((block) => !block.includes('npm test'))
+    .join('\n');
 
 after(() => {
   inCopy('npm stop');
@@ -43,13 +48,39 @@ test('README: every command works as it stands, from a fresh copy to the stop', 
   execFileSync('tar', ['-cf', join(copy, 'copy.tar'), '--null', '-T', '-'], { cwd: root, input: files });
   execFileSync('tar', ['-xf', 'copy.tar'], { cwd: copy });
 
-  const blocks = shellBlocks(readFileSync(join(root, 'README.md'), 'utf8'));
-  // The one block that is this very test run.
-  const script = blocks.filter((block) => !block.includes('npm test')).join('\n');
+  const script = scriptOf('README.md');
   assert.match(script, /npm ci[\s\S]*npm start[\s\S]*npm run audit[\s\S]*npm stop/);
   const { status, stdout, stderr } = inCopy(script);
   assert.equal(status, 0, `${stdout.slice(-4_000)}\n${stderr.slice(-4_000)}`);
   assert.match(stdout, /"type":"order\.created"/, 'the timeline was shown');
   assert.match(stdout, /50 orders by 1 customer/, 'the load ran');
   assert.match(stdout, /50 confirmed/, 'every order was confirmed');
+});
+
+test('endings: every ending of an order can be followed by hand, as the page says', () => {
+  const { status, stdout, stderr } = inCopy(scriptOf('docs/endings.md'));
+  assert.equal(status, 0, `${stdout.slice(-4_000)}\n${stderr.slice(-4_000)}`);
+  const shown = [...stdout.matchAll(/^((?:pending|confirmed|delivered|cancelled) \w*)\norder\.created → (.*)$/gm)];
+  const [held, paid] = ['inventory.reserved', 'payment.captured order.confirmed'];
+  const [undone, given] = ['order.cancelled inventory.released', 'payment.refunded'];
+  assert.deepEqual(
+    shown.map(([, state, timeline]) => [state?.trim(), timeline?.split(' → ').sort()]),
+    [
+      ['delivered', `${held} ${paid} order.shipped order.delivered`],
+      ['delivered', `${held} ${paid} order.shipped order.delivered ${given}`],
+      ['cancelled out_of_stock', 'inventory.rejected order.cancelled'],
+      ['cancelled payment_declined', `${held} payment.failed ${undone}`],
+      ['cancelled customer', `${held} ${paid} ${undone} ${given}`],
+      ['cancelled customer', `${held} ${undone} payment.captured ${given}`],
+      ['cancelled customer', `${held} ${undone}`],
+      ['pending', held],
+      ['confirmed', `${held} ${paid}`],
+      ['confirmed', `${held} ${paid}`],
+      ['cancelled timeout', `${held} ${undone}`],
+      ['cancelled timeout', `${held} ${undone} payment.captured ${given}`],
+      ['cancelled customer', `${held} ${paid} ${undone} payment.refund-failed`],
+      ['cancelled customer', `${held} ${paid} ${undone} payment.refund-failed ${given}`],
+    ].map(([state, timeline]) => [state, timeline?.split(' ').sort()]),
+  );
+  assert.match(stdout, /FAILED \(d\)[\s\S]*the auditor has found it[\s\S]*All is well/);
 });
