@@ -60,6 +60,18 @@ describe('process table', () => {
     assert.deepEqual(await deaf.exited, { code: null, signal: 'SIGKILL' });
   });
 
+  it('stop: when it is asked for twice, the process is asked once', async () => {
+    const script = `let asked = 0;
+      process.on('SIGTERM', () => { asked += 1; console.log('asked'); setTimeout(() => process.exit(asked), 300); });
+      console.log('polite');`;
+    const polite = await createProcessTable().start(child('polite', script));
+    await logSays('polite');
+    const first = polite.stop();
+    await logSays('asked');
+    await Promise.all([first, polite.stop()]);
+    assert.deepEqual(await polite.exited, { code: 1, signal: null });
+  });
+
   it('kill: takes the children of the process with it', async () => {
     const script = `console.log('grandchild', require('child_process').spawn('sleep', ['60']).pid)`;
     const parent = await createProcessTable().start(child('parent', script));

@@ -177,8 +177,9 @@ export function createProcessTable(stateFile?: string): ProcessTable {
       exited,
       kill,
       async stop(graceMs = STOP_GRACE_MS) {
+        // Asked once: a service takes a second signal for an order to end at once.
+        if (isUp() && !isEnding) child.kill(stopSignal);
         isEnding = true;
-        if (isUp()) child.kill(stopSignal);
         const ended = await Promise.race([exited.then(() => true), sleep(graceMs, false, { ref: false })]);
         if (!ended) await kill();
       },
@@ -241,7 +242,7 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 }
 
 /** The last lines of a log file, to say why a process ended. */
-export function lastLines(file: string, count = 5): string {
+export function lastLines(file: string, count = 20): string {
   try {
     return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
   } catch {

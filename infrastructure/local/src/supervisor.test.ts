@@ -82,6 +82,38 @@ describe('supervisor', () => {
     await supervisor.stop();
   });
 
+  it('when it is not to be started again, says that it stays away, until it is started', async () => {
+    const { supervisor, launch, sleeper, lines, launches } = supervisorOf(true);
+    await supervisor.supervise('sleeper', launch, false);
+    process.kill(sleeper().pid() ?? 0, 'SIGKILL');
+    await until(() => lines.length > 0);
+    assert.deepEqual(lines, ['sleeper ended by itself (SIGKILL) and stays away']);
+    await sleep(100);
+    assert.equal(launches(), 1);
+    await sleeper().start();
+    assert.ok(sleeper().pid());
+    await supervisor.stop();
+  });
+
+  it('when a process is stopped or killed before it is ready, it is gone', async () => {
+    for (const end of ['stop', 'kill'] as const) {
+      const { supervisor, launch, sleeper, table } = supervisorOf(true);
+      const gate = Promise.withResolvers<void>();
+      const starting = supervisor.supervise('sleeper', async () => {
+        const child = await launch();
+        await gate.promise;
+        return child;
+      });
+      await until(() => table.running().length === 1);
+      await sleeper()[end]();
+      assert.deepEqual(table.running(), []);
+      gate.resolve();
+      await starting;
+      assert.equal(sleeper().pid(), undefined);
+      await supervisor.stop();
+    }
+  });
+
   it('stop: also ends what is being started, and starts nothing any more', async () => {
     const { supervisor, launch, table } = supervisorOf(true);
     const gate = Promise.withResolvers<void>();

@@ -29,10 +29,17 @@ interface Server {
 
 export interface Supervisor {
   processes: Map<string, SupervisedProcess>;
-  /** @param launch starts the process and returns when it is ready */
-  supervise(name: string, launch: () => Promise<Running>): Promise<void>;
+  /**
+   * @param launch starts the process, under this name in the table, and returns when it is ready
+   * @param restarts whether it is started again when it ends by itself. Default: the supervisor's
+   */
+  supervise(name: string, launch: () => Promise<Running>, restarts?: boolean): Promise<void>;
   /** @param launch is given the server as it was before, whose ports it takes again */
-  superviseServer<T extends Server>(name: string, launch: (before: T | undefined) => Promise<T>): Promise<T>;
+  superviseServer<T extends Server>(
+    name: string,
+    launch: (before: T | undefined) => Promise<T>,
+    restarts?: boolean,
+  ): Promise<T>;
   /** Ends everything: services first, then what they call and write to. */
   stop(): Promise<void>;
   isStopping(): boolean;
@@ -52,7 +59,7 @@ export function createSupervisor(options: {
   const processes = new Map<string, SupervisedProcess>();
   let stopped: Promise<void> | undefined;
 
-  async function supervise(name: string, launch: () => Promise<Running>): Promise<void> {
+  async function supervise(name: string, launch: () => Promise<Running>, restarts = restart): Promise<void> {
     let child: Running | undefined;
     let isWanted = false;
     let pauseMs = firstPauseMs;
@@ -64,8 +71,10 @@ export function createSupervisor(options: {
       if (!isWanted) return started.stop();
       const startedAt = performance.now();
       void started.exited.then(({ code, signal }) => {
-        if (!restart || !isWanted || stopped !== undefined || child !== started) return;
-        log(`${name} ended by itself (${signal ?? `exit code ${code}`}); it is started again`);
+        if (!isWanted || stopped !== undefined || child !== started) return;
+        const how = `${name} ended by itself (${signal ?? `exit code ${code}`})`;
+        if (!restarts) return log(`${how} and stays away`);
+        log(`${how}; it is started again`);
         if (performance.now() - startedAt > STEADY_AFTER_MS) pauseMs = firstPauseMs;
         void startAgain();
       });
@@ -79,22 +88,25 @@ export function createSupervisor(options: {
         try {
           return await start();
         } catch (error) {
-          if (stopped === undefined) log(`${name} can't be started: ${(error as Error).message.split('\n').at(-1)}`);
+          if (isWanted && stopped === undefined)
+            log(`${name} can't be started: ${(error as Error).message.split('\n').at(-1)}`);
         }
       }
+    }
+
+    async function end(how: 'stop' | 'kill'): Promise<void> {
+      isWanted = false;
+      const known = child;
+      // What is not ready yet is only in the table.
+      const others = table.running().filter((other) => other.name === name && other.pid !== known?.pid);
+      await Promise.all([known, ...others].map((running) => running?.[how]()));
     }
 
     processes.set(name, {
       name,
       pid: () => (child?.running() ? child.pid : undefined),
-      async stop() {
-        isWanted = false;
-        await child?.stop();
-      },
-      async kill() {
-        isWanted = false;
-        await child?.kill();
-      },
+      stop: () => end('stop'),
+      kill: () => end('kill'),
       start,
     });
     await start();
@@ -103,13 +115,15 @@ export function createSupervisor(options: {
   async function superviseServer<T extends Server>(
     name: string,
     launch: (before: T | undefined) => Promise<T>,
+    restarts = restart,
   ): Promise<T> {
     let server: T | undefined;
-    await supervise(name, async () => {
+    const launchServer = async () => {
       const started = await launch(server);
       server = started;
       return { ...started.process, stop: () => started.stop(), kill: () => (started.kill ?? started.process.kill)() };
-    });
+    };
+    await supervise(name, launchServer, restarts);
     if (server === undefined) throw new Error(`${name} was not started.`);
     return server;
   }
