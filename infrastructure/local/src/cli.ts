@@ -1,8 +1,12 @@
-// `npm start`, `npm stop`, `npm run status`, `npm run reset` and `npm run mail`.
+// `npm start`, `npm run dev`, `npm stop`, `npm run status`, `npm run logs`, `npm run reset` and `npm run mail`.
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync, watch } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs, styleText } from 'node:util';
+import { createRestarter, type Restarter, watchCode } from './dev.ts';
+import { type LogReader, logNames, openLogs } from './log-files.ts';
+import { createLogPrinter, type Style } from './log-lines.ts';
 import { readMailbox } from './mailbox.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { gone, isRunning, readState, stopRecorded } from './processes.ts';
@@ -11,18 +15,34 @@ import { platformPorts, services } from './services.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const dir = join(root, '.local');
+const logsDir = join(dir, 'logs');
 const stateFile = join(dir, 'state.json');
 /** Downloads and compiled code are kept over a reset. */
 const caches = new Set(['rabbitmq-dist', 'mongodb-binaries', 'compile-cache']);
 const STOP_LIMIT_MS = 60_000;
+const LOGS_INTERVAL_MS = 100;
+const isRaw = process.env.LOG_FORMAT === 'json';
 
 class UsageError extends Error {}
 
 const say = (line: string) => {
   // In the background the lines go to whoever started us; a terminal that has been closed is no reason to end.
   if (process.send !== undefined && process.connected) process.send({ line });
-  else console.log(line);
+  else tell(line);
 };
+
+/** Beside raw log lines, which a program reads, `jq` say, nothing else may stand. */
+const tell = (line: string) => (isRaw ? console.error(line) : console.log(line));
+
+/** For a terminal, unless NO_COLOR or FORCE_COLOR say otherwise. */
+const isColoured = styleText('red', '-') !== '-';
+const style: Style = (format, text) => (isColoured ? styleText(format, text, { validateStream: false }) : text);
+const printLogs = createLogPrinter({ isRaw, style, out: console.log, err: console.error });
+
+/** Those that run our own code, and the mail server: all that is shown unless others are asked for. */
+const isOurs = (log: string) =>
+  /^(payment-simulator|mail-server)$/.test(log) ||
+  services.some(({ name }) => log.startsWith(name) && /^(-\d+|-migrate)?$/.test(log.slice(name.length)));
 
 function isStarted(): boolean {
   const state = readState(stateFile);
@@ -56,33 +76,13 @@ curl -s ${url}/api/v1/orders -H "authorization: Bearer $TOKEN" -H 'content-type:
 `;
 }
 
-/** Prints what is appended to the services' logs, each line with its name before it. */
-function followLogs(folder: string): void {
-  const isService = (file: string) => services.some(({ name }) => new RegExp(`^${name}(-\\d+)?\\.log$`).test(file));
-  const places = new Map<string, number>();
-  const readOn = (file: string) => {
-    const path = join(folder, file);
-    const size = existsSync(path) ? statSync(path).size : 0;
-    const from = places.get(file) ?? 0;
-    if (size <= from) return;
-    const buffer = Buffer.alloc(size - from);
-    const handle = openSync(path, 'r');
-    readSync(handle, buffer, 0, buffer.length, from);
-    closeSync(handle);
-    // Whole lines only; the rest comes with what follows it.
-    const end = buffer.lastIndexOf('\n') + 1;
-    places.set(file, from + end);
-    for (const line of buffer.toString('utf8', 0, end).split('\n').slice(0, -1))
-      console.log(`${file.replace('.log', '').padEnd(22)} ${line}`);
-  };
-  for (const file of readdirSync(folder)) places.set(file, statSync(join(folder, file)).size);
-  watch(folder, (_event, file) => {
-    if (file !== null && isService(file)) readOn(file);
-  });
-}
-
-async function start(options: { replicas: number; detach: boolean; background: boolean }): Promise<void> {
-  const { replicas, detach, background } = options;
+async function start(options: {
+  replicas: number;
+  detach: boolean;
+  background: boolean;
+  restartsOnChange: boolean;
+}): Promise<void> {
+  const { replicas, detach, background, restartsOnChange } = options;
   if (isStarted())
     throw new UsageError('The platform is running already: `npm run status` shows it, `npm stop` ends it.');
   const taken = await takenPortsLine(platformPorts(replicas));
@@ -94,10 +94,14 @@ async function start(options: { replicas: number; detach: boolean; background: b
   const startedAt = performance.now();
   const starting = new AbortController();
   let platform: Platform | undefined;
+  let logs: LogReader | undefined;
+  let restarter: Restarter | undefined;
   const stopAndEnd = async (code: number) => {
     starting.abort();
+    restarter?.stop();
     await platform?.stop();
     if (platform === undefined) return;
+    if (logs !== undefined) printLogs(logs.readRest());
     rmSync(stateFile, { force: true });
     say('Everything has stopped.');
     process.exit(code);
@@ -114,22 +118,44 @@ async function start(options: { replicas: number; detach: boolean; background: b
     say(`The runner has failed: ${error.stack}`);
     stopOnce(1);
   });
+  const sayAmongLogs = (line: string) => {
+    if (logs === undefined) return say(line);
+    // What the services said before comes before.
+    printLogs(logs.read());
+    say(style('bold', line));
+  };
   try {
-    platform = await startPlatform({ dir, replicas, log: say, signal: starting.signal });
+    platform = await startPlatform({
+      dir,
+      replicas,
+      log: sayAmongLogs,
+      signal: starting.signal,
+      restartServices: !restartsOnChange,
+    });
   } catch (error) {
     // Nothing runs any more.
     rmSync(stateFile, { force: true });
     throw error;
   }
   say(banner(platform, (performance.now() - startedAt) / 1000));
-  if (!background) return followLogs(join(dir, 'logs'));
-  process.send?.({ ready: true });
+  if (background) {
+    process.send?.({ ready: true });
+    return;
+  }
+  const reader = openLogs(logsDir, isOurs);
+  logs = reader;
+  setInterval(() => printLogs(reader.read()), LOGS_INTERVAL_MS);
+  if (!restartsOnChange) return;
+  const { processes, migrate } = platform;
+  restarter = createRestarter({ processes, migrate, log: sayAmongLogs });
+  watchCode(root, restarter.changed);
+  say('A service is started again when its code changes, all of them when shared/ does.');
 }
 
 /** The same, as a process of its own that outlives us; its lines are printed here until it is ready. */
 async function startInBackground(replicas: number): Promise<void> {
-  mkdirSync(join(dir, 'logs'), { recursive: true, mode: 0o700 });
-  const log = openSync(join(dir, 'logs', 'runner.log'), 'a');
+  mkdirSync(logsDir, { recursive: true, mode: 0o700 });
+  const log = openSync(join(logsDir, 'runner.log'), 'a');
   const child = spawn(
     process.execPath,
     [import.meta.filename, 'start', '--background', '--replicas', String(replicas)],
@@ -141,7 +167,7 @@ async function startInBackground(replicas: number): Promise<void> {
   );
   const code = await new Promise<number>((done) => {
     child.on('message', (message: { line?: string; ready?: boolean; failed?: boolean }) => {
-      if (message.line !== undefined) console.log(message.line);
+      if (message.line !== undefined) tell(message.line);
       if (message.ready) done(0);
     });
     child.on('exit', () => done(1));
@@ -195,6 +221,26 @@ async function status(): Promise<void> {
   }
 }
 
+/** Prints the last lines of the logs and what comes after, for as long as the platform runs. */
+async function follow(names: readonly string[], before: number): Promise<void> {
+  const isOf = (log: string, name: string) => log === name || log.replace(/-\d+$/, '') === name;
+  const isNamed = (log: string) => names.some((name) => isOf(log, name));
+  const all = logNames(logsDir);
+  const unknown = names.find((name) => !all.some((log) => isOf(log, name)));
+  const known = all.length === 0 ? '' : `, only of ${all.join(', ')}`;
+  if (unknown !== undefined) throw new UsageError(`There is no log of ${unknown}${known}.`);
+  const logs = openLogs(logsDir, names.length === 0 ? isOurs : isNamed, before);
+  const last = logs.read();
+  printLogs(last.slice(Math.max(0, last.length - before)));
+  // Whoever reads along may have seen enough.
+  process.stdout.on('error', () => process.exit(0));
+  const timer = setInterval(() => printLogs(logs.read()), LOGS_INTERVAL_MS);
+  while (isStarted()) await sleep(2_000);
+  clearInterval(timer);
+  printLogs(logs.readRest());
+  console.error('Nothing is running. `npm start` starts the platform.');
+}
+
 function reset(): void {
   if (isStarted()) throw new UsageError('The platform is running: `npm stop` first.');
   if (!existsSync(dir)) return;
@@ -228,24 +274,33 @@ async function mail(json: boolean, which: string | undefined): Promise<void> {
 async function main(): Promise<void> {
   const [command = '', ...rest] = process.argv.slice(2);
   const { values, positionals } = readArguments(rest);
-  const unknown = positionals[command === 'mail' ? 1 : 0];
+  const unknown = command === 'logs' ? undefined : positionals[command === 'mail' ? 1 : 0];
   if (unknown !== undefined) throw new UsageError(`Unknown argument: ${unknown}`);
   const replicas = Number(values.replicas);
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 9)
     throw new UsageError('--replicas is a number from 1 to 9.');
+  const lines = Number(values.lines);
+  if (!Number.isInteger(lines) || lines < 0) throw new UsageError('--lines is a number from 0 on.');
+  if (!['text', 'json', undefined].includes(process.env.LOG_FORMAT))
+    throw new UsageError('LOG_FORMAT is text or json.');
+  if (values.detach && command !== 'start') throw new UsageError('--detach is for `npm start`.');
   switch (command) {
     case 'start':
-      return start({ replicas, detach: values.detach, background: values.background });
+      return start({ replicas, detach: values.detach, background: values.background, restartsOnChange: false });
+    case 'dev':
+      return start({ replicas, detach: false, background: false, restartsOnChange: true });
     case 'stop':
       return stop();
     case 'status':
       return status();
+    case 'logs':
+      return follow(positionals, lines);
     case 'reset':
       return reset();
     case 'mail':
       return mail(values.json, positionals[0]);
     default:
-      throw new UsageError('The commands are start, stop, status, reset and mail.');
+      throw new UsageError('The commands are start, dev, stop, status, logs, reset and mail.');
   }
 }
 
@@ -259,6 +314,8 @@ function readArguments(args: string[]) {
         /** Says ready to the process that started us. */
         background: { type: 'boolean', default: false },
         replicas: { type: 'string', default: '1' },
+        /** How many log lines from before. */
+        lines: { type: 'string', default: '20' },
         json: { type: 'boolean', default: false },
       },
     });

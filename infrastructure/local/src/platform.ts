@@ -60,6 +60,8 @@ export interface Platform {
   mailDir: string;
   /** What the auditor needs. */
   auditEnv: Record<string, string>;
+  /** Brings a service's database up to date, as at the start. */
+  migrate(service: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -77,6 +79,8 @@ export interface PlatformOptions {
   processes?: ProcessTable;
   /** Whether a process that ends by itself is started again. */
   restart?: boolean;
+  /** The same of what runs our own code: the services and the payment simulator. Default: as `restart`. */
+  restartServices?: boolean;
   /** Gives up a start that is under way. */
   signal?: AbortSignal;
   fsync?: boolean;
@@ -88,6 +92,7 @@ export interface PlatformOptions {
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { replicas = 1, portOffset = 0, log, restart = true, fsync = true, signal } = options;
+  const { restartServices = restart } = options;
   const dir = resolve(options.dir);
   const cacheDir = resolve(options.cacheDir ?? dir);
   // Compiled once, a service starts in a third of the time.
@@ -150,10 +155,11 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     const auditEnv = auditSettings(surroundings, endpoints);
     const lines = Object.entries(auditEnv).map(([name, value]) => `${name}='${value}'\n`);
     writeFileSync(join(dir, 'audit.env'), lines.join(''), { mode: 0o600 });
-    return describe(auditEnv, (await databases).server, await rabbitmq, await mongo);
+    return describe(surroundings, auditEnv, (await databases).server, await rabbitmq, await mongo);
   }
 
   function describe(
+    surroundings: Surroundings,
     auditEnv: Record<string, string>,
     postgres: PostgresServer | undefined,
     rabbitmq: RabbitMqServer | undefined,
@@ -181,6 +187,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       },
       mailDir: join(dir, 'mail'),
       auditEnv,
+      async migrate(name) {
+        const service = services.find((one) => one.name === name);
+        if (service !== undefined) await migrateOne(service, surroundings);
+      },
       stop,
     };
   }
@@ -253,7 +263,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   /** Returns its URL. */
   async function startPaymentProvider(): Promise<string> {
     const name = 'payment-simulator';
-    const { port: used } = await superviseServer(name, (before: { port: number } | undefined) =>
+    const launch = (before: { port: number } | undefined) =>
       onFreePort(before?.port, async (port) => {
         const child = await table.start({
           name,
@@ -272,30 +282,30 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         });
         await waitUntilUp(child, logFile(name), () => isReady(`http://127.0.0.1:${port}`));
         return { port, process: child, stop: () => child.stop() };
-      }),
-    );
+      });
+    const { port: used } = await superviseServer(name, launch, restartServices);
     return `http://127.0.0.1:${used}`;
   }
 
   async function migrate(surroundings: Surroundings): Promise<void> {
-    const withDatabase = services.filter(({ postgres, mongo }) => postgres ?? mongo);
-    await all(
-      withDatabase.map(async (service) => {
-        const name = `${service.name}-migrate`;
-        const child = await table.start({
-          name,
-          stage: 'service',
-          command: process.execPath,
-          args: ['src/migrate.ts'],
-          cwd: join(ROOT, service.name),
-          env: migrationSettings(service, surroundings),
-          logFile: logFile(name),
-        });
-        const { code } = await child.exited;
-        if (code !== 0) throw new Error(`${name} failed:\n${lastLines(logFile(name))}`);
-        await surroundings.databases.get(service.name)?.afterMigration?.();
-      }),
-    );
+    await all(services.map((service) => migrateOne(service, surroundings)));
+  }
+
+  async function migrateOne(service: ServiceDescription, surroundings: Surroundings): Promise<void> {
+    if (service.postgres === undefined && service.mongo === undefined) return;
+    const name = `${service.name}-migrate`;
+    const child = await table.start({
+      name,
+      stage: 'service',
+      command: process.execPath,
+      args: ['src/migrate.ts'],
+      cwd: join(ROOT, service.name),
+      env: migrationSettings(service, surroundings),
+      logFile: logFile(name),
+    });
+    const { code } = await child.exited;
+    if (code !== 0) throw new Error(`${name} failed:\n${lastLines(logFile(name))}`);
+    await surroundings.databases.get(service.name)?.afterMigration?.();
   }
 
   async function startCopy(service: ServiceDescription, copy: Copy, settings: NodeJS.ProcessEnv): Promise<void> {
@@ -304,7 +314,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     const usual = port + METRICS_PORT_DISTANCE;
     await onFreePort((await isFree(usual)) ? usual : undefined, async (metricsPort) => {
       if (metricsPort !== usual) log(`${name}: port ${usual} is taken, its metrics are on ${metricsPort}`);
-      await supervise(name, async () => {
+      const launch = async () => {
         const child = await table.start({
           name,
           stage: 'service',
@@ -317,7 +327,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         });
         await waitUntilUp(child, logFile(name), () => isReady(url));
         return child;
-      });
+      };
+      await supervise(name, launch, restartServices);
     });
   }
 }

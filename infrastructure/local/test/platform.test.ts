@@ -57,6 +57,8 @@ describe('npm start', () => {
   for (const [words, line] of [
     [['start', '--detatch'], "Unknown option '--detatch'"],
     [['start', 'everything'], 'Unknown argument: everything'],
+    [['dev', '--detach'], '--detach is for `npm start`.'],
+    [['logs', '--lines', 'few'], '--lines is a number from 0 on.'],
   ] as const)
     it(`${words.join(' ')}: one line says what is wrong`, () => {
       const cli = join(root, 'infrastructure/local/src/cli.ts');
