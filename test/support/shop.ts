@@ -19,6 +19,7 @@ export interface OrderInput {
   items: { productId: string; quantity: number }[];
   paymentMethod?: string;
   key?: string;
+  requestId?: string;
 }
 
 /** @param gatewayUrl the gateway's base URL */
@@ -67,13 +68,16 @@ export function createShop(gatewayUrl: string) {
     },
     placeOrder(
       { token }: Customer,
-      { items, paymentMethod = 'pm_card_visa', key = randomUUID() }: OrderInput,
+      { items, paymentMethod = 'pm_card_visa', key = randomUUID(), requestId = randomUUID() }: OrderInput,
     ): Promise<Reply> {
       return call('POST', '/api/v1/orders', {
         token,
-        headers: { 'idempotency-key': key },
+        headers: { 'idempotency-key': key, 'x-request-id': requestId },
         body: { items, paymentMethod, shippingAddress: address },
       });
+    },
+    async orderOf({ token }: Customer, orderId: string) {
+      return expectStatus(await call('GET', `/api/v1/orders/${orderId}`, { token }), 200).body;
     },
     /** Waits until the order is not pending any more. */
     async finalOrder({ token }: Customer, orderId: string, timeoutMs = 30_000) {

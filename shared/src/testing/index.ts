@@ -28,13 +28,15 @@ export const quietLogger = createLogger({ service: 'test', level: process.env.TE
 quietLogger.silent = process.env.TEST_LOG_LEVEL === undefined;
 
 /**
- * Resolves with the first value that is neither undefined nor false; looks again every 20 ms. An assertion that throws counts as "not yet".
+ * Resolves with the first value that is neither undefined nor false. An assertion that throws counts as "not yet".
+ * @param pauseMs before it looks again; longer where a look is dear or many wait at once
  * @throws the last error, or one that names `what`, after `timeoutMs` milliseconds
  */
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T> | T,
   timeoutMs = 15_000,
+  pauseMs = 20,
 ): Promise<Exclude<T, false | undefined>> {
   const endsAt = performance.now() + timeoutMs;
   let failure: unknown;
@@ -46,7 +48,7 @@ export async function waitFor<T>(
     } catch (error) {
       failure = error;
     }
-    await delay(20);
+    await delay(pauseMs);
   }
   throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`, { cause: failure });
 }

@@ -1,0 +1,386 @@
+// What customers do while a service dies, and what every book has to say afterwards: the same, whatever died, and wherever.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { ServiceName } from '@glasshouse/shared/contracts';
+import { type Reply, waitFor } from '@glasshouse/shared/testing';
+import { loadConfig } from '../../infrastructure/auditor/src/config.ts';
+import { audit } from '../../infrastructure/auditor/src/index.ts';
+import { readMailbox } from '../../infrastructure/local/src/mailbox.ts';
+import type { Platform } from '../../infrastructure/local/src/platform.ts';
+import type { Halts, Step } from './halt-points.ts';
+import { createProvider } from './provider.ts';
+import { type Customer, createShop } from './shop.ts';
+
+/** How a story ends. */
+interface Ending {
+  inWords: string;
+  status: 'confirmed' | 'cancelled';
+  cancelReason?: string;
+  /** The events of its timeline, each once. */
+  timeline: readonly string[];
+  payment: 'captured' | 'failed' | 'void';
+  isCharged: boolean;
+  isRefunded: boolean;
+  isSold: boolean;
+  /** The occasions of which the customer is told, once each. */
+  mails: readonly string[];
+}
+
+const confirmed: Ending = {
+  inWords: 'the order is confirmed, charged once and sold',
+  status: 'confirmed',
+  timeline: ['order.created', 'inventory.reserved', 'payment.captured', 'order.confirmed'],
+  payment: 'captured',
+  isCharged: true,
+  isRefunded: false,
+  isSold: true,
+  mails: ['order.confirmed'],
+};
+
+const endings = {
+  paid: confirmed,
+  'by a new customer': { ...confirmed, inWords: 'the new customer buys, and the mail finds them' },
+  'of a new product': { ...confirmed, inWords: 'the new product is sold' },
+  declined: {
+    inWords: 'the order is cancelled, nothing is charged and the stock is back',
+    status: 'cancelled',
+    cancelReason: 'payment_declined',
+    timeline: ['order.created', 'inventory.reserved', 'payment.failed', 'order.cancelled', 'inventory.released'],
+    payment: 'failed',
+    isCharged: false,
+    isRefunded: false,
+    isSold: false,
+    mails: ['order.cancelled'],
+  },
+  short: {
+    inWords: 'the order is cancelled, nothing was held or charged',
+    status: 'cancelled',
+    cancelReason: 'out_of_stock',
+    timeline: ['order.created', 'inventory.rejected', 'order.cancelled'],
+    payment: 'void',
+    isCharged: false,
+    isRefunded: false,
+    isSold: false,
+    mails: ['order.cancelled'],
+  },
+  cancelled: {
+    inWords: 'the cancelled order is refunded once and the stock is back',
+    status: 'cancelled',
+    cancelReason: 'customer',
+    timeline: [...confirmed.timeline, 'order.cancelled', 'inventory.released', 'payment.refunded'],
+    payment: 'captured',
+    isCharged: true,
+    isRefunded: true,
+    isSold: false,
+    mails: ['order.confirmed', 'order.cancelled', 'payment.refunded'],
+  },
+  'cancelled before the charge': {
+    inWords: 'the order that is cancelled meanwhile is never charged',
+    status: 'cancelled',
+    cancelReason: 'customer',
+    timeline: ['order.created', 'inventory.reserved', 'order.cancelled', 'inventory.released'],
+    payment: 'void',
+    isCharged: false,
+    isRefunded: false,
+    isSold: false,
+    mails: ['order.cancelled'],
+  },
+  'cancelled after the charge': {
+    inWords: 'the order that is cancelled meanwhile is charged once and refunded once',
+    status: 'cancelled',
+    cancelReason: 'customer',
+    timeline: [
+      'order.created',
+      'inventory.reserved',
+      'order.cancelled',
+      'inventory.released',
+      'payment.captured',
+      'payment.refunded',
+    ],
+    payment: 'captured',
+    isCharged: true,
+    isRefunded: true,
+    isSold: false,
+    mails: ['order.cancelled', 'payment.refunded'],
+  },
+  'refunded by an admin': {
+    ...confirmed,
+    inWords: 'the order stays confirmed and is refunded once',
+    timeline: [...confirmed.timeline, 'payment.refunded'],
+    isRefunded: true,
+    mails: ['order.confirmed', 'payment.refunded'],
+  },
+} satisfies Record<string, Ending>;
+
+export type Story = keyof typeof endings;
+
+/** Where a service halts, and in which story. */
+export interface CrashPoint {
+  service: ServiceName;
+  between: Step;
+  what: string;
+  story: Story;
+}
+
+/**
+ * The one case in which the same mail goes out again, with the same Message-ID: the mail server has said 250, and nobody was left, or nobody
+ * was awake, to write it down.
+ */
+export const copiesAllowed = ({ between, what }: CrashPoint): number =>
+  between === 'call and record' && what === 'mail' ? 2 : 1;
+
+const inTheMiddle: Record<string, string> = { held: 'hold', sold: 'sale', available: 'release' };
+
+/** @param happens what happens to the service, such as `is killed` */
+export function titleOf({ service, between, what, story }: CrashPoint, happens: string): string {
+  const isCall = between === 'claim and call' || between === 'call and record';
+  const where =
+    between === 'move and commit'
+      ? `in the middle of a multi-item ${inTheMiddle[what]}`
+      : `between ${between} of ${isCall ? 'the ' : ''}${what}`;
+  return `${service} ${happens} ${where}: ${endings[story].inWords}`;
+}
+
+/** What a customer wants or has bought: two products, so that a hold is of several items. */
+export interface Purchase {
+  buyer: Customer;
+  items: { productId: string; quantity: number; stock: number }[];
+  paymentMethod: string;
+  /** In minor units. */
+  total: number;
+  key: string;
+  orderId?: string;
+}
+
+/** What a service that died has left behind is looked for twice a second. */
+export const quickSweeps = {
+  OUTBOX_SWEEP_INTERVAL_MS: '500',
+  PAYMENT_SWEEP_INTERVAL_MS: '500',
+  MAIL_SWEEP_INTERVAL_MS: '500',
+};
+
+const TRY_AGAIN_MS = 250;
+const LOOK_AGAIN_MS = 500;
+const LONGEST_MS = 120_000;
+
+/** Repeats a call as a customer would whom the shop tells, or lets guess, that it can't answer right now. */
+function insist(call: () => Promise<Reply>, ...expected: number[]): Promise<Reply> {
+  return waitFor(
+    `one of ${expected} is answered`,
+    async () => {
+      const reply = await call();
+      assert.ok(expected.includes(reply.status), `${reply.status}: ${JSON.stringify(reply.body)}`);
+      return reply;
+    },
+    LONGEST_MS,
+    TRY_AGAIN_MS,
+  );
+}
+
+/** The people of the stories, on a running platform. */
+export async function createCast(platform: Platform) {
+  const shop = createShop(platform.gatewayUrl);
+  const provider = createProvider(platform.auditEnv.AUDIT_LEDGER_URL ?? '');
+  const [admin, alice] = await Promise.all([shop.admin(), shop.alice()]);
+
+  const place = async (purchase: Purchase, requestId: string = randomUUID()): Promise<void> => {
+    const { buyer, items, paymentMethod, key } = purchase;
+    const wanted = items.map(({ productId, quantity }) => ({ productId, quantity }));
+    const { body } = await insist(() => shop.placeOrder(buyer, { items: wanted, paymentMethod, key, requestId }), 201);
+    purchase.orderId = body.id;
+  };
+
+  /** What the services say. */
+  const readHttpBooks = async ({ orderId = '', items }: Purchase) => {
+    const [order, timeline, payment, mails, ...stock] = await Promise.all([
+      shop.orderOf(admin, orderId),
+      shop.timelineOf(admin, orderId),
+      shop.paymentOf(admin, orderId),
+      shop.mailsOf(admin, orderId),
+      ...items.map(({ productId }) => shop.stockOf(productId)),
+    ]);
+    return {
+      status: order.status,
+      cancelReason: order.cancelReason,
+      timeline: timeline.map(({ type }) => type).sort(),
+      payment: [payment?.status, payment?.amount.amount, payment?.refunded.amount],
+      stock,
+      mails: mails.map(({ occasion, status }) => `${occasion} is ${status}`).sort(),
+    };
+  };
+
+  const expectedHttpBooks = (
+    { items, total }: Purchase,
+    ending: Ending,
+  ): Awaited<ReturnType<typeof readHttpBooks>> => ({
+    status: ending.status,
+    cancelReason: ending.cancelReason,
+    timeline: ending.timeline.toSorted(),
+    payment: [ending.payment, total, ending.isRefunded ? total : 0],
+    stock: items.map(({ stock, quantity }) => (ending.isSold ? stock - quantity : stock)),
+    mails: ending.mails.map((occasion) => `${occasion} is sent`).sort(),
+  });
+
+  /** What the outside world has to say: the provider's ledger and the customer's mailbox. */
+  const assertOutside = async ({ orderId = '', total, buyer }: Purchase, ending: Ending, mostCopies: number) => {
+    const intents = (await provider.ledger()).filter(({ metadata }) => metadata.orderId === orderId);
+    const refunds = intents.flatMap((intent) => intent.refunds);
+    const moved = (entries: { status: string; amount: number }[]) =>
+      entries.filter(({ status }) => status === 'succeeded').map(({ amount }) => amount);
+    assert.deepEqual(
+      { charged: moved(intents), refunded: moved(refunds) },
+      { charged: ending.isCharged ? [total] : [], refunded: ending.isRefunded ? [total] : [] },
+    );
+    const mails = (await readMailbox(platform.mailDir)).filter(({ messageId }) => messageId.includes(orderId));
+    const byId = Object.groupBy(mails, ({ messageId }) => messageId);
+    assert.equal(Object.keys(byId).length, ending.mails.length, `Message-IDs: ${Object.keys(byId)}`);
+    for (const [messageId, copies = []] of Object.entries(byId)) {
+      assert.ok(copies.length <= mostCopies, `${copies.length} copies of ${messageId}`);
+      for (const { to } of copies) assert.deepEqual(to, [buyer.email]);
+    }
+  };
+
+  /** @param mostCopies of one mail, all with the same Message-ID */
+  const assertBooks = async (purchase: Purchase, story: Story, mostCopies = 1): Promise<void> => {
+    const ending = endings[story];
+    assert.deepEqual(await readHttpBooks(purchase), expectedHttpBooks(purchase, ending));
+    await assertOutside(purchase, ending, mostCopies);
+  };
+
+  const waitForBooks = async (purchase: Purchase, story: Story, mostCopies = 1): Promise<void> => {
+    const { orderId = '' } = purchase;
+    const ending = endings[story];
+    const become = (what: string, condition: () => Promise<boolean>) =>
+      waitFor(`${what} of order ${orderId}`, condition, LONGEST_MS, LOOK_AGAIN_MS);
+    // Few calls until a look at everything is worth it: many orders are waited for at once.
+    await become('the end', async () => (await shop.orderOf(admin, orderId)).status === ending.status);
+    await become('what all books say', async () => {
+      assert.deepEqual(await readHttpBooks(purchase), expectedHttpBooks(purchase, ending));
+      return true;
+    });
+    await assertOutside(purchase, ending, mostCopies);
+  };
+
+  const cancel = async ({ orderId }: Purchase, requestId: string = randomUUID()): Promise<void> => {
+    const headers = { 'x-request-id': requestId };
+    await insist(() => shop.call('POST', `/api/v1/orders/${orderId}/cancel`, { token: alice.token, headers }), 202);
+  };
+
+  const refund = async ({ orderId = '', key }: Purchase, requestId: string): Promise<void> => {
+    const { id } = await waitFor('the payment', () => shop.paymentOf(admin, orderId), LONGEST_MS, TRY_AGAIN_MS);
+    const headers = { 'x-request-id': requestId, 'idempotency-key': key };
+    const body = { reason: 'Broken on arrival.' };
+    await insist(() => shop.call('POST', `/api/v1/payments/${id}/refunds`, { token: admin.token, headers, body }), 202);
+  };
+
+  const registerAndPlace = async (purchase: Purchase, requestId: string): Promise<void> => {
+    const login = { email: `${randomUUID()}@example.com`, password: 'a-long-password' };
+    const body = { ...login, name: 'A Customer' };
+    const headers = { 'x-request-id': requestId };
+    // Who got no answer and asks again is told that the address is in use: the account is there.
+    await insist(() => shop.call('POST', '/api/v1/auth/register', { body, headers }), 201, 409);
+    const { body: tokens } = await insist(() => shop.call('POST', '/api/v1/auth/login', { body: login }), 200);
+    purchase.buyer = { email: login.email, token: tokens.accessToken };
+    await place(purchase);
+  };
+
+  const createProductAndPlace = async (purchase: Purchase, requestId: string): Promise<void> => {
+    const [item] = purchase.items;
+    assert.ok(item);
+    const name = `New product ${requestId}`;
+    const body = {
+      name,
+      description: 'For a test.',
+      category: 'kitchen',
+      price: { amount: 1_000, currency: 'USD' },
+      stock: item.stock,
+    };
+    await shop.call('POST', '/api/v1/products', { token: admin.token, headers: { 'x-request-id': requestId }, body });
+    // Who got no answer looks whether it is there.
+    const path = `/api/v1/products?search=${encodeURIComponent(name)}`;
+    const { body: found } = await insist(() => shop.call('GET', path), 200);
+    item.productId = found.items.find((product: { name: string }) => product.name === name).id;
+    await place(purchase);
+  };
+
+  /** How a story begins. Returns when the shop has accepted it. */
+  const act = (story: Story, purchase: Purchase, requestId: string): Promise<void> => {
+    if (story === 'cancelled') return cancel(purchase, requestId);
+    if (story === 'refunded by an admin') return refund(purchase, requestId);
+    if (story === 'by a new customer') return registerAndPlace(purchase, requestId);
+    if (story === 'of a new product') return createProductAndPlace(purchase, requestId);
+    return place(purchase, requestId);
+  };
+
+  return {
+    assertBooks,
+    waitForBooks,
+
+    /** What has to be there before the story begins. */
+    async prepare(story: Story): Promise<Purchase> {
+      const newProduct = (stock: number, price: number) =>
+        waitFor('a product', () => shop.createProduct(admin, stock, price), LONGEST_MS, TRY_AGAIN_MS);
+      const secondStock = story === 'short' ? 1 : 10;
+      const [first, second] = await Promise.all([
+        story === 'of a new product' ? '' : newProduct(10, 1_000),
+        newProduct(secondStock, 250),
+      ]);
+      const purchase: Purchase = {
+        buyer: alice,
+        items: [
+          { productId: first, quantity: 2, stock: 10 },
+          { productId: second, quantity: 3, stock: secondStock },
+        ],
+        paymentMethod: story === 'declined' ? 'pm_card_chargeDeclined' : 'pm_card_visa',
+        total: 2_750,
+        key: randomUUID(),
+      };
+      if (story === 'cancelled' || story === 'refunded by an admin') {
+        await place(purchase);
+        await waitForBooks(purchase, 'paid');
+      }
+      return purchase;
+    },
+
+    /**
+     * The story begins, and comes to the point.
+     * @returns the number of the process that has halted there, and what waits until the shop has accepted what was asked of it: for that it
+     * may need this very process
+     */
+    async actUntilHalted(
+      { story, ...place }: CrashPoint,
+      purchase: Purchase,
+      halts: Halts,
+      signal: 'SIGKILL' | 'SIGSTOP',
+    ): Promise<{ pid: number; accepted: Promise<void> }> {
+      const point = { ...place, requestId: randomUUID() };
+      halts.arm(point, signal);
+      const accepted = act(story, purchase, point.requestId);
+      accepted.catch(() => {});
+      try {
+        const pid = await waitFor(`${place.service} comes there`, () => halts.haltedAt(point), LONGEST_MS);
+        return { pid, accepted };
+      } finally {
+        halts.disarm(point);
+      }
+    },
+
+    /** What the customer does while the service is away. */
+    async goOn(story: Story, purchase: Purchase): Promise<void> {
+      if (story !== 'cancelled before the charge' && story !== 'cancelled after the charge') return;
+      await waitFor('the order is accepted', () => purchase.orderId);
+      await cancel(purchase);
+    },
+
+    /** Every equation holds, once all is quiet. */
+    async assertAuditIsClean(): Promise<void> {
+      const { equations } = await audit(loadConfig(platform.auditEnv));
+      const broken = equations
+        .filter((equation) => !equation.ok)
+        .map(({ id, findings }) => `(${id}) ${JSON.stringify(findings.slice(0, 3))}`);
+      assert.deepEqual(broken, []);
+    },
+  };
+}
+
+export type Cast = Awaited<ReturnType<typeof createCast>>;
