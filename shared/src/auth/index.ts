@@ -1,5 +1,5 @@
 // Access tokens: RS256 JWTs, verified locally by every service against the public keys that user-service publishes (RFC 7517, RFC 9068).
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import { AppError } from '../errors/index.ts';
@@ -24,6 +24,11 @@ const jwksSchema = z.object({
 });
 export type Jwks = z.output<typeof jwksSchema>;
 
+/** The id of an RSA key: its thumbprint (RFC 7638: SHA-256 of these members, in this order and without spaces). */
+export const keyIdOf = ({ e, kty, n }: webcrypto.JsonWebKey) =>
+  createHash('sha256').update(JSON.stringify({ e, kty, n })).digest('base64url');
+const keyIdPattern = /^[A-Za-z0-9_-]{43}$/;
+
 const claimsSchema = z.object({ sub: z.uuid(), roles: z.array(z.enum(roles)), exp: z.number() });
 
 export interface TokenVerifier extends Part {
@@ -38,10 +43,26 @@ export interface TokenVerifier extends Part {
 
 const REFETCH_INTERVAL_MS = 10_000;
 const REFRESH_INTERVAL_MS = 300_000;
+/** What a client is told to wait where the keys can't be had. */
+const RETRY_AFTER_MS = 5_000;
 const FETCH_TIMEOUT_MS = 3_000;
 const REMEMBERED_TOKENS = 10_000;
 
 const unauthenticated = (message: string) => new AppError('unauthenticated', 'token.invalid', message);
+
+/**
+ * What a token says of itself, unchecked.
+ * @throws AppError `unauthenticated` where it is no JWT
+ */
+function decode(token: string): jwt.Jwt {
+  try {
+    const decoded = jwt.decode(token, { complete: true });
+    if (decoded !== null) return decoded;
+  } catch {
+    // The library lets the parser's error through where the payload is not JSON.
+  }
+  throw unauthenticated('The token is not a JWT.');
+}
 
 /** Fetches the key set from the first copy of user-service that answers. */
 export function jwksOverHttp(userServiceUrls: string[]): () => Promise<Jwks> {
@@ -63,7 +84,8 @@ export function jwksOverHttp(userServiceUrls: string[]): () => Promise<Jwks> {
 }
 
 /**
- * Keeps the keys it has when user-service is gone. An unknown key id leads to at most one fetch in 10 s.
+ * Keeps the keys it has when user-service is gone. Unknown key ids lead to at most one fetch in 10 s, beside those that
+ * are made anyway. An id that came too soon to be looked for is told to come again: it may be a brand-new key's.
  * Tokens found good are remembered until they expire (bounded, by their hash), for an RSA check on every request is dear.
  * @param fetchKeys over HTTP, or from the database in user-service itself
  */
@@ -76,14 +98,14 @@ export function createTokenVerifier(options: {
   const { issuer, audience, fetchKeys, logger } = options;
   const remembered = new Map<string, { identity: Identity; expiresAt: number }>();
   let keys: Map<string, KeyObject> | undefined;
-  let fetchedAt = Number.NEGATIVE_INFINITY;
+  /** The key id that last caused a fetch, and when. */
+  let sought = { kid: '', at: Number.NEGATIVE_INFINITY };
   let lastFetchFailed = false;
   let fetching: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
   const fetchOnce = (): Promise<void> => {
-    fetchedAt = performance.now();
     fetching ??= fetchKeys()
       .then((jwks) => {
         const fetched = new Map<string, KeyObject>();
@@ -110,17 +132,28 @@ export function createTokenVerifier(options: {
     timer.unref();
   };
 
+  const unavailable = (retryAfterMs: number) =>
+    new AppError('unavailable', 'keys.unavailable', "The keys to check tokens with can't be had right now.", {
+      retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+    });
+
   const keyFor = async (kid: string): Promise<KeyObject> => {
     const known = keys?.get(kid);
     if (known !== undefined) return known;
-    if (fetching !== undefined) await fetching;
-    else if (performance.now() - fetchedAt >= REFETCH_INTERVAL_MS) await fetchOnce();
+    // One that is under way may bring it, or may have begun before there was this key.
+    await fetching;
+    if (!keys?.has(kid) && performance.now() - sought.at >= REFETCH_INTERVAL_MS) {
+      sought = { kid, at: performance.now() };
+      void fetchOnce();
+    }
+    // Ours, or what another unknown key id has caused meanwhile.
+    await fetching;
     const found = keys?.get(kid);
     if (found !== undefined) return found;
-    if (keys === undefined || lastFetchFailed)
-      throw new AppError('unavailable', 'keys.unavailable', "The keys to check tokens with can't be had right now.", {
-        retryAfterS: 5,
-      });
+    if (keys === undefined || lastFetchFailed) throw unavailable(RETRY_AFTER_MS);
+    // Not looked for since it came: a 401 might be wrong and log somebody out. What is no thumbprint is none of our keys'.
+    if (kid !== sought.kid && keyIdPattern.test(kid))
+      throw unavailable(sought.at + REFETCH_INTERVAL_MS - performance.now());
     throw unauthenticated('The token is signed with an unknown key.');
   };
 
@@ -135,11 +168,13 @@ export function createTokenVerifier(options: {
         remembered.delete(hash);
         throw unauthenticated('The token has expired.');
       }
-      const header = jwt.decode(token, { complete: true })?.header;
-      if (header === undefined) throw unauthenticated('The token is not a JWT.');
-      // Looked at before the key, so that a token of a kind that we never sign costs no fetch.
+      const { header, payload: claimed } = decode(token);
+      // Looked at before the key, so that a token that is refused in any case costs no fetch: one of a kind that we never
+      // sign, or of a key that is gone because all its tokens have expired.
       if (header.alg !== 'RS256' || header.typ !== ACCESS_TOKEN_TYPE || typeof header.kid !== 'string')
         throw unauthenticated('The token is not an access token of this platform.');
+      if (typeof claimed === 'object' && Number(claimed.exp) * 1000 <= Date.now())
+        throw unauthenticated('The token has expired.');
       const key = await keyFor(header.kid);
       let payload: unknown;
       try {
