@@ -71,9 +71,9 @@ for (const service of services) {
       assert.ok(!/\/src\/(http|messaging|workers|handlers)\//.test(target), `${file} → ${target}`);
   });
 
-  test(`${service}: only its settings and its migration read the environment`, () => {
+  test(`${service}: only its settings and its commands read the environment`, () => {
     for (const file of globSync(`${service}/src/**/*.ts`, { cwd: root })) {
-      if (/\/(main|migrate|config)(\.test)?\.ts$/.test(file)) continue;
+      if (/\/(main|migrate|keys|config)(\.test)?\.ts$/.test(file)) continue;
       assert.ok(!readFileSync(join(root, file), 'utf8').includes('process.env'), `${file} reads process.env`);
     }
   });

@@ -37,7 +37,7 @@ create index refresh_tokens_by_family on refresh_tokens (family_id);
 create table signing_keys (
   kid         text primary key,
   public_jwk  jsonb not null,
-  -- PKCS #8, encrypted with AES-256-GCM: nonce (12 bytes), tag (16), ciphertext.
+  -- PKCS #8, encrypted with AES-256-GCM: nonce (12 bytes), tag (16), ciphertext. Empty once the key is retired.
   private_key bytea not null,
   created_at  timestamptz not null default clock_timestamp(),
   retired_at  timestamptz

@@ -1,4 +1,4 @@
-// Every setting of the service and of its migration, typed and checked; the only reader of the environment here.
+// Every setting of the service, of its migration and of its key command, typed and checked; the only reader of the environment here.
 import {
   ConfigError,
   commonSettings,
@@ -22,21 +22,26 @@ const passwordSettings = {
   ARGON2_CONCURRENCY: positiveInt(2),
 };
 
+/** What whoever handles the signing keys needs. */
+const keySettings = {
+  DATABASE_URL: secret().pipe(url(/^postgres(ql)?$/)),
+  ACCESS_TOKEN_TTL_S: positiveInt(900),
+  /** Encrypts the private signing keys in the database: 32 bytes in base64 (`openssl rand -base64 32`), the same for every copy. */
+  KEY_ENCRYPTION_KEY: secret()
+    .regex(/^[A-Za-z0-9+/_-]{43}=?$/, 'is not 32 bytes in base64')
+    .transform((value) => Buffer.from(value, 'base64')),
+};
+
 export const settings = {
   ...commonSettings,
   ...tokenSettings,
   ...eventSettings,
   ...passwordSettings,
+  ...keySettings,
   PORT: port(3001),
-  DATABASE_URL: secret().pipe(url(/^postgres(ql)?$/)),
   DATABASE_POOL_SIZE: positiveInt(20),
-  ACCESS_TOKEN_TTL_S: positiveInt(900),
   /** How long a login lasts without a refresh, in seconds: 30 days. */
   REFRESH_TOKEN_TTL_S: positiveInt(2_592_000),
-  /** Encrypts the private signing keys in the database: 32 bytes in base64 (`openssl rand -base64 32`), the same for every copy. */
-  KEY_ENCRYPTION_KEY: secret()
-    .regex(/^[A-Za-z0-9+/_-]{43}=?$/, 'is not 32 bytes in base64')
-    .transform((value) => Buffer.from(value, 'base64')),
 };
 
 export type Config = ReturnType<typeof loadConfig>;
@@ -44,6 +49,11 @@ export type Config = ReturnType<typeof loadConfig>;
 /** @throws ConfigError naming every missing or wrong setting */
 export function loadConfig(env: NodeJS.ProcessEnv) {
   return readSettings(settings, env);
+}
+
+/** @throws ConfigError naming every missing or wrong setting */
+export function loadKeysConfig(env: NodeJS.ProcessEnv) {
+  return readSettings(keySettings, env);
 }
 
 /** @throws ConfigError naming every missing or wrong setting, and where demo accounts are wanted in production */

@@ -1,4 +1,5 @@
 // What the handlers are given.
+import type { Logger } from '@glasshouse/shared/logger';
 import type { Db } from '@glasshouse/shared/postgres';
 import type { AccessTokens } from './security/access-tokens.ts';
 import type { Passwords } from './security/passwords.ts';
@@ -10,4 +11,5 @@ export interface Deps {
   signingKeys: SigningKeys;
   accessTokens: AccessTokens;
   refreshTokenTtlS: number;
+  logger: Logger;
 }

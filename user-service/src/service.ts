@@ -12,7 +12,7 @@ import { routes } from './http/routes.ts';
 import { createAccessTokens } from './security/access-tokens.ts';
 import { createPasswords } from './security/passwords.ts';
 import { createSigningKeys } from './security/signing-keys.ts';
-import { createLoginPurge } from './workers/purge-ended-logins.ts';
+import { createPurge } from './workers/purge-ended.ts';
 
 const SERVICE = 'user-service';
 
@@ -65,6 +65,7 @@ export function createUserService(config: Config) {
       signingKeys,
     }),
     refreshTokenTtlS: config.REFRESH_TOKEN_TTL_S,
+    logger,
   };
   const http = createHttpApp({
     routes: routes(deps),
@@ -78,6 +79,8 @@ export function createUserService(config: Config) {
     port: config.PORT,
   });
 
-  const parts = [metrics, database, broker, relay, createLoginPurge(database, logger), signingKeys, verifier, http];
+  const purge = createPurge(database, signingKeys, logger);
+
+  const parts = [metrics, database, broker, relay, purge, signingKeys, verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

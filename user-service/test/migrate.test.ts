@@ -1,19 +1,13 @@
 // The migration command: the schema, and the demo accounts where they are wanted.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { userRegistered } from '@glasshouse/shared/contracts';
 import { createTestBroker, createTestPostgres, waitFor } from '@glasshouse/shared/testing';
 import jwt from 'jsonwebtoken';
-import { logIn, migrations, startCopy, testSettings } from './support.ts';
+import { logIn, migrations, runProcess, startCopy, testSettings } from './support.ts';
 
 async function runMigrate(env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, [`${import.meta.dirname}/../src/migrate.ts`], {
-    env: { PATH: process.env.PATH, ARGON2_MEMORY_KIB: '64', ARGON2_PASSES: '1', ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const [code, stderr] = await Promise.all([new Promise((resolve) => child.on('exit', resolve)), text(child.stderr)]);
+  const { code, stderr } = await runProcess('migrate.ts', { ARGON2_MEMORY_KIB: '64', ARGON2_PASSES: '1', ...env });
   return { code, stderr };
 }
 

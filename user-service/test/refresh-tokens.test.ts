@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { waitFor } from '@glasshouse/shared/testing';
 import jwt from 'jsonwebtoken';
-import { deleteExpiredFamilies } from '../src/data/refresh-token-repository.ts';
 import {
   logIn,
+  logOut,
   problemOf,
   refresh,
   registerSomebody,
@@ -22,7 +22,6 @@ before(async () => {
 after(() => service.stop());
 
 const refused = { status: 401, code: 'refresh-token.invalid' };
-const logOut = (refreshToken: unknown) => service.call('POST', '/v1/auth/logout', { body: { refreshToken } });
 const logInSomebody = async () => {
   const somebody = await registerSomebody(service.call);
   const { body } = await logIn(service.call, somebody);
@@ -57,7 +56,31 @@ test('refreshTokens: when a spent token comes again, its family is void and othe
   assert.equal((await refresh(service.call, elsewhere)).status, 200);
 });
 
-test('refreshTokens: when one token comes many times at once, exactly one wins, on whichever copy', async () => {
+test('refreshTokens: when a spent token comes again, says so in the log by ids, once, and never by the token', async () => {
+  const copy = await startCopy(service.settings);
+  const lines: Record<string, unknown>[] = [];
+  const asWritten: string[] = [];
+  // Everything comes by here, whatever the level.
+  copy.logger.on('data', (line) => {
+    asWritten.push(line[Symbol.for('message')]);
+    if (line.level !== 'info') lines.push(line);
+  });
+  try {
+    const { id, refreshToken: spent } = await logInSomebody();
+    const { refreshToken: next } = (await refresh(copy.call, spent)).body;
+    assert.deepEqual(lines, [], 'a refresh is nothing to warn of');
+    for (const token of [spent, spent, next]) await refresh(copy.call, token);
+    assert.deepEqual(
+      lines.map(({ level, userId, familyId }) => ({ level, userId, familyId })),
+      [{ level: 'warn', userId: id, familyId: await familyOf(spent) }],
+    );
+    for (const token of [spent, next]) assert.ok(!asWritten.join().includes(token));
+  } finally {
+    await copy.stop();
+  }
+});
+
+test('refreshTokens: when one token comes many times at once, exactly one wins, on whichever copy, and its login is void', async () => {
   const copy = await startCopy(service.settings);
   try {
     for (let round = 0; round < 5; round += 1) {
@@ -66,6 +89,11 @@ test('refreshTokens: when one token comes many times at once, exactly one wins, 
         Array.from({ length: 8 }, (_, index) => refresh(index % 2 === 0 ? service.call : copy.call, refreshToken)),
       );
       assert.deepEqual(replies.map(({ status }) => status).sort(), [200, ...Array(7).fill(401)]);
+      // Two hold it, and nobody can tell which of them is the thief: neither may go on.
+      const winner = replies.find(({ status }) => status === 200)?.body;
+      for (const { call } of [service, copy])
+        assert.deepEqual(problemOf(await refresh(call, winner.refreshToken)), refused);
+      assert.equal((await copy.call('GET', '/v1/users/me', { token: winner.accessToken })).status, 200);
     }
   } finally {
     await copy.stop();
@@ -125,16 +153,41 @@ test('refreshTokens: the database holds hashes and no token', async () => {
 
 test('logOut: ends the login, by its newest token or a spent one, and is a 204 whatever comes', async () => {
   const first = await logInSomebody();
-  assert.equal((await logOut(first.refreshToken)).status, 204);
+  assert.equal((await logOut(service.call, first.refreshToken)).status, 204);
   assert.deepEqual(problemOf(await refresh(service.call, first.refreshToken)), refused);
-  assert.equal((await logOut(first.refreshToken)).status, 204);
-  assert.equal((await logOut('unknown')).status, 204);
-  assert.equal((await logOut(7)).status, 422);
+  assert.equal((await logOut(service.call, first.refreshToken)).status, 204);
+  assert.equal((await logOut(service.call, 'unknown')).status, 204);
+  assert.equal((await logOut(service.call, 7)).status, 422);
 
   const second = await logInSomebody();
   const { refreshToken: next } = (await refresh(service.call, second.refreshToken)).body;
-  assert.equal((await logOut(second.refreshToken)).status, 204);
+  assert.equal((await logOut(service.call, second.refreshToken)).status, 204);
   assert.deepEqual(problemOf(await refresh(service.call, next)), refused);
+});
+
+test('logOut: when a refresh comes at the same moment on another copy, the login is over all the same', async () => {
+  const copy = await startCopy(service.settings);
+  try {
+    for (let round = 0; round < 20; round += 1) {
+      const { refreshToken } = await logInSomebody();
+      const [refreshed, loggedOut] = await Promise.all([
+        refresh(service.call, refreshToken),
+        logOut(copy.call, refreshToken),
+      ]);
+      assert.ok([200, 401].includes(refreshed.status), `${refreshed.status}`);
+      assert.equal(loggedOut.status, 204);
+      const newest = refreshed.status === 200 ? refreshed.body.refreshToken : refreshToken;
+      assert.deepEqual(problemOf(await refresh(copy.call, newest)), refused);
+    }
+  } finally {
+    await copy.stop();
+  }
+});
+
+test('logOut: with an access token, ends nothing', async () => {
+  const { accessToken, refreshToken } = await logInSomebody();
+  assert.equal((await logOut(service.call, accessToken)).status, 204);
+  assert.equal((await refresh(service.call, refreshToken)).status, 200);
 });
 
 test('purge: forgets the tokens of an ended login and no others', async () => {
@@ -144,10 +197,9 @@ test('purge: forgets the tokens of an ended login and no others', async () => {
   await service.db.pool.query('update token_families set expires_at = clock_timestamp() where id = $1', [
     await familyOf(endedToo),
   ]);
-  await waitFor('the end of the login', async () => {
-    await deleteExpiredFamilies(service.db.pool);
-    return (await familyOf(endedToo)) === undefined;
-  });
+  // Each process does it when it starts.
+  const copy = await startCopy(service.settings);
+  await waitFor('the end of the login', async () => (await familyOf(endedToo)) === undefined).finally(copy.stop);
   assert.equal(await familyOf(ended.refreshToken), undefined);
   assert.equal((await refresh(service.call, standing.refreshToken)).status, 200);
 });

@@ -1,4 +1,6 @@
 // Starts the real service in this process, with a database and a virtual host of its own.
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import { createClient, createTestBroker, createTestPostgres, type Reply } from '@glasshouse/shared/testing';
 import { loadConfig } from '../src/config.ts';
 import { createUserService } from '../src/service.ts';
@@ -20,7 +22,7 @@ export const testSettings = (databaseUrl: string, rabbitmqUrl: string): NodeJS.P
 
 /** One more copy of the service. */
 export async function startCopy(settings: NodeJS.ProcessEnv) {
-  const { service, http } = createUserService(loadConfig(settings));
+  const { service, http, logger } = createUserService(loadConfig(settings));
   try {
     await service.start();
   } catch (error) {
@@ -28,7 +30,21 @@ export async function startCopy(settings: NodeJS.ProcessEnv) {
     throw error;
   }
   const url = `http://127.0.0.1:${http.port()}`;
-  return { url, call: createClient(url), stop: service.stop };
+  return { url, call: createClient(url), logger, stop: service.stop };
+}
+
+/** Runs one of the service's processes until it ends by itself. */
+export async function runProcess(file: `${string}.ts`, env: NodeJS.ProcessEnv, ...args: string[]) {
+  const child = spawn(process.execPath, [`${import.meta.dirname}/../src/${file}`, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [code, stdout, stderr] = await Promise.all([
+    new Promise((resolve) => child.on('exit', resolve)),
+    text(child.stdout),
+    text(child.stderr),
+  ]);
+  return { code, stdout, stderr };
 }
 
 export async function startUserService(overrides: NodeJS.ProcessEnv = {}) {
@@ -63,6 +79,9 @@ export const logIn = (call: TestService['call'], { email, password }: { email: s
 
 export const refresh = (call: TestService['call'], refreshToken: unknown) =>
   call('POST', '/v1/auth/refresh', { body: { refreshToken } });
+
+export const logOut = (call: TestService['call'], refreshToken: unknown) =>
+  call('POST', '/v1/auth/logout', { body: { refreshToken } });
 
 /** The part of a problem that a client goes by. */
 export const problemOf = ({ status, body }: Reply) => ({ status, code: body.code });

@@ -1,9 +1,9 @@
-// `npm start`, `npm run dev`, `npm stop`, `npm run status`, `npm run logs`, `npm run reset` and `npm run mail`.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+// `npm start`, `npm run dev`, `npm stop`, `npm run status`, `npm run logs`, `npm run reset`, `npm run mail` and `npm run keys`.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs, styleText } from 'node:util';
+import { parseArgs, parseEnv, styleText } from 'node:util';
 import { createRestarter, type Restarter, watchCode } from './dev.ts';
 import { type LogReader, logNames, openLogs } from './log-files.ts';
 import { createLogPrinter, type Style } from './log-lines.ts';
@@ -271,10 +271,23 @@ async function mail(json: boolean, which: string | undefined): Promise<void> {
   );
 }
 
+/** user-service's own command, told what the platform's copies are told. */
+function keys(command: string | undefined): void {
+  const file = join(dir, 'keys.env');
+  if (!isStarted() || !existsSync(file)) throw new UsageError('The platform is not running: `npm start` first.');
+  const { PATH } = process.env;
+  const { status } = spawnSync(process.execPath, ['src/keys.ts', ...(command === undefined ? [] : [command])], {
+    cwd: join(root, 'user-service'),
+    env: { PATH, ...parseEnv(readFileSync(file, 'utf8')) },
+    stdio: 'inherit',
+  });
+  process.exitCode = status ?? 1;
+}
+
 async function main(): Promise<void> {
   const [command = '', ...rest] = process.argv.slice(2);
   const { values, positionals } = readArguments(rest);
-  const unknown = command === 'logs' ? undefined : positionals[command === 'mail' ? 1 : 0];
+  const unknown = command === 'logs' ? undefined : positionals[command === 'mail' || command === 'keys' ? 1 : 0];
   if (unknown !== undefined) throw new UsageError(`Unknown argument: ${unknown}`);
   const replicas = Number(values.replicas);
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > 9)
@@ -299,8 +312,10 @@ async function main(): Promise<void> {
       return reset();
     case 'mail':
       return mail(values.json, positionals[0]);
+    case 'keys':
+      return keys(positionals[0]);
     default:
-      throw new UsageError('The commands are start, dev, stop, status, logs, reset and mail.');
+      throw new UsageError('The commands are start, dev, stop, status, logs, reset, mail and keys.');
   }
 }
 

@@ -31,6 +31,7 @@ import {
   auditSettings,
   brokerPasswords,
   type Endpoints,
+  keysSettings,
   migrationSettings,
   paymentProviderKey,
   type Surroundings,
@@ -60,6 +61,8 @@ export interface Platform {
   mailDir: string;
   /** What the auditor needs. */
   auditEnv: Record<string, string>;
+  /** What `user-service/src/keys.ts` needs. */
+  keysEnv: Record<string, string>;
   /** Brings a service's database up to date, as at the start. */
   migrate(service: string): Promise<void>;
   stop(): Promise<void>;
@@ -153,8 +156,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     );
 
     const auditEnv = auditSettings(surroundings, endpoints);
-    const lines = Object.entries(auditEnv).map(([name, value]) => `${name}='${value}'\n`);
-    writeFileSync(join(dir, 'audit.env'), lines.join(''), { mode: 0o600 });
+    writeEnvironment(join(dir, 'audit.env'), auditEnv);
+    writeEnvironment(join(dir, 'keys.env'), keysSettings(surroundings));
     return describe(surroundings, auditEnv, (await databases).server, await rabbitmq, await mongo);
   }
 
@@ -187,6 +190,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       },
       mailDir: join(dir, 'mail'),
       auditEnv,
+      keysEnv: keysSettings(surroundings),
       async migrate(name) {
         const service = services.find((one) => one.name === name);
         if (service !== undefined) await migrateOne(service, surroundings);
@@ -331,6 +335,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       await supervise(name, launch, restartServices);
     });
   }
+}
+
+/** For the commands that work on a running platform; it tells secrets, so only its owner can read it. */
+function writeEnvironment(file: string, settings: Record<string, string>): void {
+  const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`);
+  writeFileSync(file, lines.join(''), { mode: 0o600 });
 }
 
 async function declareTopology(url: string): Promise<undefined> {

@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { platformPorts, services } from './services.ts';
-import { auditSettings, type Endpoints, migrationSettings, type Surroundings, serviceSettings } from './settings.ts';
+import {
+  auditSettings,
+  type Endpoints,
+  keysSettings,
+  migrationSettings,
+  type Surroundings,
+  serviceSettings,
+} from './settings.ts';
 
 const secrets = (name: string) => Buffer.from(name.padEnd(32, '.')).toString('base64url');
 const database = (name: string) => ({
@@ -90,6 +97,14 @@ describe('settings', () => {
       ...[3001, 3002, 3003, 3004, 3005, 3101, 3102, 3103, 3104, 3105],
       ...[8080, 8180],
     ]);
+  });
+
+  it('the key command has what the copies of user-service have, and no more', () => {
+    const env = { LOG_LEVEL: 'warn', ACCESS_TOKEN_TTL_S: '60' };
+    const { DATABASE_URL, KEY_ENCRYPTION_KEY, ACCESS_TOKEN_TTL_S } = settingsOf('user-service', { env });
+    const theirs = { DATABASE_URL, KEY_ENCRYPTION_KEY, ACCESS_TOKEN_TTL_S };
+    assert.deepEqual(keysSettings({ ...surroundings, env }), theirs);
+    assert.deepEqual(Object.keys(keysSettings(surroundings)), ['DATABASE_URL', 'KEY_ENCRYPTION_KEY']);
   });
 
   it('the auditor reads every database, the broker and the ledger', () => {

@@ -34,6 +34,8 @@ export function brokerPasswords(secrets: Secrets): Record<string, string> {
 /** The key that the payment simulator asks for and payment-service has. */
 export const paymentProviderKey = (secrets: Secrets) => `sk_test_${secrets('stripe')}`;
 
+const keyEncryptionKey = (secrets: Secrets) => Buffer.from(secrets('key encryption'), 'base64url').toString('base64');
+
 function mongoUrlOf(service: ServiceDescription, { env, mongoUrl }: Surroundings): string | undefined {
   if (service.mongo === undefined) return undefined;
   const own = env[service.mongo.urlSetting];
@@ -62,7 +64,7 @@ function commonSettings(service: ServiceDescription, surroundings: Surroundings)
       SEED_DEMO_DATA: env.SEED_DEMO_DATA ?? 'true',
     }),
     ...(service.name === 'user-service' && {
-      KEY_ENCRYPTION_KEY: Buffer.from(secrets('key encryption'), 'base64url').toString('base64'),
+      KEY_ENCRYPTION_KEY: keyEncryptionKey(secrets),
     }),
   };
 }
@@ -101,6 +103,15 @@ export function serviceSettings(
       STRIPE_API_URL: env.STRIPE_API_URL ?? endpoints.paymentProviderUrl,
     }),
     ...(service.name === 'notification-service' && { SMTP_URL: env.SMTP_URL ?? endpoints.smtpUrl }),
+  };
+}
+
+/** The environment of `user-service/src/keys.ts`. */
+export function keysSettings({ env, secrets, databases }: Surroundings): Record<string, string> {
+  return {
+    DATABASE_URL: databases.get('user-service')?.service ?? '',
+    KEY_ENCRYPTION_KEY: keyEncryptionKey(secrets),
+    ...(env.ACCESS_TOKEN_TTL_S !== undefined && { ACCESS_TOKEN_TTL_S: env.ACCESS_TOKEN_TTL_S }),
   };
 }
 

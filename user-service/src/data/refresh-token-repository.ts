@@ -2,6 +2,9 @@
 import type { Queryable, Transaction } from '@glasshouse/shared/postgres';
 import type { RefreshToken } from '../domain/refresh-token.ts';
 
+/** Few enough rows, with their tokens, for one statement's time limit. */
+const PURGE_BATCH = 200;
+
 /** Begins a family with its first token. */
 export async function insertFamily(
   db: Queryable,
@@ -64,7 +67,14 @@ export async function revokeFamily(tx: Transaction, familyId: string): Promise<v
   ]);
 }
 
-/** Forgets the families in which no token is good any more. */
+/** Forgets the families in which no token is good any more, a few at a time: each may have thousands of spent ones. */
 export async function deleteExpiredFamilies(db: Queryable): Promise<void> {
-  await db.query('delete from token_families where expires_at < clock_timestamp()');
+  let deleted: number | null;
+  do {
+    ({ rowCount: deleted } = await db.query(
+      `delete from token_families where id in (
+         select id from token_families where expires_at < clock_timestamp() order by expires_at limit $1 for update skip locked)`,
+      [PURGE_BATCH],
+    ));
+  } while (deleted === PURGE_BATCH);
 }

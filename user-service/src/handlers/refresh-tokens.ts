@@ -12,14 +12,16 @@ export interface RefreshTokens {
 
 /** @throws AppError `unauthenticated` where the token is unknown, spent, expired or revoked */
 export async function refreshTokens({ refreshToken }: RefreshTokens, deps: Deps): Promise<TokenPair> {
-  const { db, accessTokens, refreshTokenTtlS: ttlS } = deps;
+  const { db, accessTokens, refreshTokenTtlS: ttlS, logger } = deps;
   const hash = hashOf(refreshToken);
   const pair = await inTransaction(db, async (tx) => {
     const token = await lockRefreshToken(tx, hash);
     const verdict = judge(token);
     if (token === undefined || verdict === 'refuse') return undefined;
     if (verdict === 'reuse') {
-      await revokeFamily(tx, token.familyId);
+      const { familyId, userId } = token;
+      await revokeFamily(tx, familyId);
+      tx.afterCommit(() => logger.warn('a spent refresh token came again: the login is void', { userId, familyId }));
       return undefined;
     }
     const user = await findUser(tx, token.userId);

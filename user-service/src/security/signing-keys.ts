@@ -2,25 +2,27 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createHash,
   createPrivateKey,
   generateKeyPair,
   type KeyObject,
   randomBytes,
-  type webcrypto,
 } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Jwks } from '@glasshouse/shared/auth';
+import { type Jwks, keyIdOf } from '@glasshouse/shared/auth';
 import { ConfigError } from '@glasshouse/shared/config';
 import { classifyFailure } from '@glasshouse/shared/errors';
 import type { Logger } from '@glasshouse/shared/logger';
 import { type Database, type Db, inTransaction, type Queryable } from '@glasshouse/shared/postgres';
 import type { Part } from '@glasshouse/shared/process';
 import {
+  deleteGoneKeys,
   findSigningKey,
   insertSigningKey,
+  type ListedKey,
   listPublicKeys,
+  listSigningKeys,
   lockSigningKeys,
+  retireSigningKeys,
   type StoredKey,
 } from '../data/signing-key-repository.ts';
 import { noSigningKey } from '../domain/errors.ts';
@@ -28,7 +30,7 @@ import { noSigningKey } from '../domain/errors.ts';
 const MODULUS_BITS = 2048;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** How far the clocks of those who check tokens may be behind. */
+/** How far the clocks of those who check tokens may be behind; also covers a login that had read the old key just before it was retired. */
 const CLOCK_SKEW_S = 60;
 
 export interface SigningKey {
@@ -47,14 +49,20 @@ export interface SigningKeys extends Part {
    * @throws AppError `unavailable` where there is none yet: an empty set would be remembered
    */
   publicKeys(db: Queryable): Promise<Jwks>;
+  /**
+   * Puts a new key in the place of the one that signs, on every copy at once. The old one is published until its last token
+   * has expired.
+   * @returns the new key's id
+   * @throws ConfigError, with nothing changed, where KEY_ENCRYPTION_KEY is not the one that the old key was encrypted with
+   */
+  rotate(db: Db): Promise<string>;
+  /** All keys, the newest first. */
+  list(db: Queryable): Promise<ListedKey[]>;
+  /** Deletes the keys whose last token has expired. */
+  deleteGone(db: Queryable): Promise<void>;
 }
 
 const generate = promisify(generateKeyPair);
-
-/** RFC 7638: the members in this order, without spaces. */
-function thumbprint({ e, kty, n }: webcrypto.JsonWebKey): string {
-  return createHash('sha256').update(JSON.stringify({ e, kty, n })).digest('base64url');
-}
 
 /** Bound to its key id, so that no row passes for another. */
 function encrypt(plain: Buffer, kid: string, encryptionKey: Buffer): Buffer {
@@ -81,7 +89,7 @@ function decrypt({ kid, privateKey }: StoredKey, encryptionKey: Buffer): Buffer 
 
 /**
  * @param encryptionKey 32 bytes
- * @param accessTokenTtlS how long a retired key must still be published, in seconds
+ * @param accessTokenTtlS how long a token lives, in seconds: for as long, and a little longer, a retired key is published
  */
 export function createSigningKeys(options: {
   database: Database;
@@ -90,22 +98,31 @@ export function createSigningKeys(options: {
   logger: Logger;
 }): SigningKeys {
   const { database, encryptionKey, accessTokenTtlS, logger } = options;
+  const graceS = accessTokenTtlS + CLOCK_SKEW_S;
   let decrypted: SigningKey | undefined;
 
-  const create = (db: Db): Promise<StoredKey> =>
-    inTransaction(db, async (tx) => {
+  /** Outside of any transaction that holds the lock: it takes a second on a busy machine. */
+  const generateKey = async (): Promise<{ stored: StoredKey; publicJwk: object }> => {
+    const { publicKey, privateKey } = await generate('rsa', { modulusLength: MODULUS_BITS });
+    const jwk = publicKey.export({ format: 'jwk' });
+    const kid = keyIdOf(jwk);
+    const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+    const stored = { kid, privateKey: encrypt(pkcs8, kid, encryptionKey) };
+    return { stored, publicJwk: { ...jwk, kid, use: 'sig', alg: 'RS256' } };
+  };
+
+  /** The first key; of copies that start at once one makes it. */
+  const create = async (db: Db): Promise<StoredKey> => {
+    const { stored, publicJwk } = await generateKey();
+    return inTransaction(db, async (tx) => {
       await lockSigningKeys(tx);
       const found = await findSigningKey(tx);
       if (found !== undefined) return found;
-      const { publicKey, privateKey } = await generate('rsa', { modulusLength: MODULUS_BITS });
-      const jwk = publicKey.export({ format: 'jwk' });
-      const kid = thumbprint(jwk);
-      const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
-      const stored: StoredKey = { kid, privateKey: encrypt(pkcs8, kid, encryptionKey) };
-      await insertSigningKey(tx, stored, { ...jwk, kid, use: 'sig', alg: 'RS256' });
-      logger.info('a signing key was made', { kid });
+      await insertSigningKey(tx, stored, publicJwk);
+      logger.info('a signing key was made', { kid: stored.kid });
       return stored;
     });
+  };
 
   const current = async (db: Db): Promise<SigningKey> => {
     const stored = (await findSigningKey(db)) ?? (await create(db));
@@ -120,10 +137,24 @@ export function createSigningKeys(options: {
     name: 'signing keys',
     current,
     async publicKeys(db) {
-      const keys = await listPublicKeys(db, accessTokenTtlS + CLOCK_SKEW_S);
+      const keys = await listPublicKeys(db, graceS);
       if (keys.length === 0) throw noSigningKey();
       return { keys };
     },
+    async rotate(db) {
+      const { stored, publicJwk } = await generateKey();
+      await inTransaction(db, async (tx) => {
+        await lockSigningKeys(tx);
+        const old = await findSigningKey(tx);
+        // With another KEY_ENCRYPTION_KEY no copy could use the new key.
+        if (old !== undefined) decrypt(old, encryptionKey);
+        await retireSigningKeys(tx);
+        await insertSigningKey(tx, stored, publicJwk);
+      });
+      return stored.kid;
+    },
+    list: (db) => listSigningKeys(db, graceS),
+    deleteGone: (db) => deleteGoneKeys(db, graceS),
     async start() {
       try {
         await current(database);
