@@ -1,8 +1,6 @@
 // Every setting of the auditor, typed and checked; the only reader of the environment here.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
-import { mongoUrl, positiveInt, readSettings, url } from '@glasshouse/shared/config';
+import { environmentWith, mongoUrl, positiveInt, readSettings, url } from '@glasshouse/shared/config';
 import { z } from 'zod';
 
 /** Where the local runner says how its servers are reached. */
@@ -35,11 +33,4 @@ export function loadConfig(env: NodeJS.ProcessEnv) {
 }
 
 /** This process's environment; what is missing there comes from the local runner's file, where there is one. */
-export function readEnvironment(file = LOCAL_FILE): NodeJS.ProcessEnv {
-  try {
-    return { ...parseEnv(readFileSync(file, 'utf8')), ...process.env };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return process.env;
-    throw error;
-  }
-}
+export const readEnvironment = (file = LOCAL_FILE) => environmentWith(file);

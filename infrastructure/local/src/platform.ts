@@ -33,6 +33,7 @@ import {
   type Endpoints,
   keysSettings,
   migrationSettings,
+  operatorSettings,
   paymentProviderKey,
   type Surroundings,
   serviceSettings,
@@ -63,6 +64,8 @@ export interface Platform {
   auditEnv: Record<string, string>;
   /** What `user-service/src/keys.ts` needs. */
   keysEnv: Record<string, string>;
+  /** What the dead-letters tool needs. */
+  operatorEnv: Record<string, string>;
   /** Brings a service's database up to date, as at the start. */
   migrate(service: string): Promise<void>;
   stop(): Promise<void>;
@@ -156,14 +159,17 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     );
 
     const auditEnv = auditSettings(surroundings, endpoints);
+    const operatorEnv = operatorSettings(surroundings, endpoints);
     writeEnvironment(join(dir, 'audit.env'), auditEnv);
+    writeEnvironment(join(dir, 'operator.env'), operatorEnv);
     writeEnvironment(join(dir, 'keys.env'), keysSettings(surroundings));
-    return describe(surroundings, auditEnv, (await databases).server, await rabbitmq, await mongo);
+    const { server } = await databases;
+    return describe(surroundings, { auditEnv, operatorEnv }, server, await rabbitmq, await mongo);
   }
 
   function describe(
     surroundings: Surroundings,
-    auditEnv: Record<string, string>,
+    told: Pick<Platform, 'auditEnv' | 'operatorEnv'>,
     postgres: PostgresServer | undefined,
     rabbitmq: RabbitMqServer | undefined,
     mongo: MongoServer | undefined,
@@ -189,7 +195,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
         start: async () => broker?.start(),
       },
       mailDir: join(dir, 'mail'),
-      auditEnv,
+      ...told,
       keysEnv: keysSettings(surroundings),
       async migrate(name) {
         const service = services.find((one) => one.name === name);

@@ -7,6 +7,7 @@ import {
   type Endpoints,
   keysSettings,
   migrationSettings,
+  operatorSettings,
   type Surroundings,
   serviceSettings,
 } from './settings.ts';
@@ -63,7 +64,7 @@ describe('settings', () => {
     const key = Buffer.from(secrets('key encryption'), 'base64url').toString('base64');
     for (const { name } of services) {
       const values = Object.values(settingsOf(name)).join(' ');
-      assert.doesNotMatch(values, /admin|_owner|_auditor|monitoring/);
+      assert.doesNotMatch(values, /admin|_owner|_auditor|monitoring|operator/);
       assert.equal(values.includes(key), name === 'user-service', name);
       assert.equal(values.includes('sk_test_'), name === 'payment-service', name);
     }
@@ -114,5 +115,16 @@ describe('settings', () => {
     assert.match(settings.AUDIT_RABBITMQ_MANAGEMENT_URL ?? '', /^http:\/\/monitoring:[^@]+@127\.0\.0\.1:15672\/$/);
     assert.match(settings.AUDIT_LEDGER_URL ?? '', /^http:\/\/:sk_test_[^@]+@127\.0\.0\.1:4242$/);
     assert.equal(Object.keys(settings).filter((name) => name.endsWith('_DATABASE_URL')).length, 5);
+  });
+
+  it('the dead-letters tool reaches the broker as a user of its own, or as the caller does', () => {
+    assert.match(
+      operatorSettings(surroundings, endpoints).DEAD_LETTERS_RABBITMQ_URL ?? '',
+      /^amqp:\/\/operator:[^@]+@127\.0\.0\.1:5672\/$/,
+    );
+    const env = { RABBITMQ_URL: 'amqp://mine.example' };
+    assert.deepEqual(operatorSettings({ ...surroundings, env }, endpoints), {
+      DEAD_LETTERS_RABBITMQ_URL: 'amqp://mine.example',
+    });
   });
 });

@@ -1,4 +1,5 @@
-// What each process of the platform is told: the environment of the services, of their migrations and of the auditor.
+// What each process of the platform is told: the environment of the services, of their migrations, of the auditor and of the dead-letters tool.
+import { MONITORING, OPERATOR } from '@glasshouse/shared/event-bus';
 import type { DatabaseUrls } from './provision.ts';
 import type { Secrets } from './secrets.ts';
 import { copiesOf, type ServiceDescription, services } from './services.ts';
@@ -23,11 +24,9 @@ export interface Endpoints {
   paymentProviderUrl: string;
 }
 
-export const MONITORING = 'monitoring';
-
 /** The broker's users, by name, with their passwords. */
 export function brokerPasswords(secrets: Secrets): Record<string, string> {
-  const names = [...services.filter(({ usesBroker }) => usesBroker).map(({ name }) => name), MONITORING];
+  const names = [...services.filter(({ usesBroker }) => usesBroker).map(({ name }) => name), MONITORING, OPERATOR];
   return Object.fromEntries(names.map((name) => [name, secrets(`rabbitmq ${name}`)]));
 }
 
@@ -146,4 +145,9 @@ export function auditSettings(surroundings: Surroundings, endpoints: Endpoints):
     if (url !== undefined) settings[`AUDIT_${service.urlSetting.replace('_URL', '')}_DATABASE_URL`] = url;
   }
   return settings;
+}
+
+/** What the dead-letters tool is told: the broker, as the user who may take from the dead-letter queues. */
+export function operatorSettings({ env, secrets }: Surroundings, endpoints: Endpoints): Record<string, string> {
+  return { DEAD_LETTERS_RABBITMQ_URL: env.RABBITMQ_URL ?? brokerUrl(OPERATOR, secrets, endpoints) };
 }

@@ -1,4 +1,6 @@
 // Settings come from the environment only (https://12factor.net/config), are checked all at once, and refuse demo secrets in production.
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import { z } from 'zod';
 
 export const port = (fallback?: number) => {
@@ -78,4 +80,14 @@ export function readSettings<S extends z.ZodRawShape>(shape: S, env: NodeJS.Proc
     ...demo.map((name) => `  ${name}: is a demo value; NODE_ENV=production wants a real one`),
   ];
   throw new ConfigError(['Wrong settings:', ...problems].join('\n'));
+}
+
+/** This process's environment; what is missing there comes from `file`, where there is one: the local runner tells its tools so. */
+export function environmentWith(file: string): NodeJS.ProcessEnv {
+  try {
+    return { ...parseEnv(readFileSync(file, 'utf8')), ...process.env };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return process.env;
+    throw error;
+  }
 }

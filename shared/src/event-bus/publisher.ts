@@ -23,7 +23,7 @@ export class NotPublished extends Error {
   override name = 'NotPublished';
 }
 
-export function createPublisher(broker: Broker): Publisher {
+export function createPublisher(broker: Pick<Broker, 'keepChannel' | 'state'>): Publisher {
   const listeners: (() => void)[] = [];
   const pending = new Set<(error: Error) => void>();
   let channel: ConfirmChannel | undefined;

@@ -51,6 +51,11 @@ export function consumedBy(service: ServiceName): string[] {
   return eventDefinitions.filter((definition) => definition.to.includes(service)).map((definition) => definition.type);
 }
 
+/** The services that have a queue. */
+export const consumingServices: readonly ServiceName[] = serviceNames.filter(
+  (service) => consumedBy(service).length > 0,
+);
+
 /** What one service needs: its main queue, a retry queue per delay, its dead-letter queue, and the two exchanges that lead there. */
 export function topologyOf(service: ServiceName): Topology {
   const keys = consumedBy(service);
@@ -112,6 +117,25 @@ function passwordHash(password: string): string {
   return Buffer.concat([salt, digest]).toString('base64');
 }
 
+/** Matches these names and no other. */
+const oneOf = (names: readonly string[]) =>
+  names.length === 0 ? '^$' : `^(${names.join('|').replaceAll('.', '\\.')})$`;
+
+/** The user that may look at everything and change nothing. */
+export const MONITORING = 'monitoring';
+/** The user that may take from the dead-letter queues and send back to the main queues what was in them. */
+export const OPERATOR = 'operator';
+
+/** What those users may do that are no service's. The keys of a direct exchange can't be permitted one by one: the operator could also delay. */
+const permissionsOfPeople: Record<string, { configure: string; write: string; read: string }> = {
+  [MONITORING]: { configure: '^$', write: '^$', read: '.*' },
+  [OPERATOR]: {
+    configure: '^$',
+    write: oneOf(consumingServices.map(retryExchangeOf)),
+    read: oneOf(consumingServices.map(deadQueueOf)),
+  },
+};
+
 /**
  * What a service's broker user may do: declare and read its own, write to the event exchange and its own.
  * https://www.rabbitmq.com/docs/access-control
@@ -131,7 +155,6 @@ function permissionsOf(service: ServiceName) {
  * https://www.rabbitmq.com/docs/access-control#topic-authorisation
  */
 function topicPermissionsOf(service: ServiceName) {
-  const oneOf = (types: string[]) => (types.length === 0 ? '^$' : `^(${types.join('|').replaceAll('.', '\\.')})$`);
   const published = eventDefinitions
     .filter((definition) => definition.from === service)
     .map((definition) => definition.type);
@@ -140,7 +163,7 @@ function topicPermissionsOf(service: ServiceName) {
 
 /**
  * RabbitMQ's definitions file: the topology, and a user for each service that publishes or consumes, with only the permissions it needs.
- * @param passwords by user name; `monitoring` is a user that may look at everything and change nothing. No users where none are given.
+ * @param passwords by user name: the services', `monitoring` and `operator`. No users where none are given.
  */
 export function brokerDefinitions(passwords: Record<string, string> = {}, vhost = '/') {
   const topology = fullTopology();
@@ -151,15 +174,15 @@ export function brokerDefinitions(passwords: Record<string, string> = {}, vhost 
       name,
       password_hash: passwordHash(password),
       hashing_algorithm: 'rabbit_password_hashing_sha256',
-      tags: name === 'monitoring' ? ['monitoring'] : [],
+      tags: name === MONITORING ? ['monitoring'] : [],
     })),
     permissions: users.map(([user]) => ({
       user,
       vhost,
-      ...(user === 'monitoring' ? { configure: '^$', write: '^$', read: '.*' } : permissionsOf(user as ServiceName)),
+      ...(permissionsOfPeople[user] ?? permissionsOf(user as ServiceName)),
     })),
     topic_permissions: users
-      .filter(([user]) => user !== 'monitoring')
+      .filter(([user]) => permissionsOfPeople[user] === undefined)
       .map(([user]) => ({ user, vhost, ...topicPermissionsOf(user as ServiceName) })),
     exchanges: topology.exchanges.map((exchange) => ({
       ...exchange,
