@@ -1,0 +1,229 @@
+// Walks an ending in every order of arrival that causality allows: an order of its own for each.
+//
+// One service after the other is looked at. The other ones get what is for them as it comes. The service that is looked at gets its events only when
+// nothing else can move, so that as many wait as can wait; each one that could come next is a way of its own to go on. What a person or the clock
+// does to that service can come before or after any event, just the same.
+import assert from 'node:assert/strict';
+import type { ServiceName } from '@glasshouse/shared/contracts';
+import type { Ending, Seen, Step } from './matrix-endings.ts';
+import { listenersOf, type Told } from './matrix-network.ts';
+import type { OrderInHand, World } from './matrix-world.ts';
+
+type Listener = keyof Ending['orders'];
+/** The services that hear of the saga's events. */
+const listeners: readonly Listener[] = ['product', 'payment', 'order', 'notification'];
+
+/** An order on its way to its ending. */
+export interface Walk {
+  ending: Ending;
+  order: OrderInHand;
+  /** The service that is looked at, and what has reached it, in this order. */
+  service: ServiceName;
+  arrivals: string[];
+  delivered: { told: Told; to: ServiceName }[];
+  heard: { at: ServiceName; what: string }[];
+  stepsLeft: Step[];
+  isCharging: boolean;
+}
+
+/** What can happen next: an event or a step reaches a service. */
+interface Move {
+  what: string;
+  at: ServiceName;
+  isStep: boolean;
+  make(): Promise<void>;
+}
+
+export const describe = ({ service, arrivals }: Pick<Walk, 'service' | 'arrivals'>) =>
+  `${service} hears of ${arrivals.join(', then ')}`;
+
+/**
+ * Walks an ending in all orders of arrival, and in some more than once where `isLong`.
+ * @param isLong whether a walk has to wait for so long that many are begun before it is known how many there are to be
+ * @returns all walks that came to rest, and what kept the others from it
+ */
+export async function explore(
+  world: World,
+  ending: Ending,
+  isLong = false,
+): Promise<{ walks: Walk[]; failures: string[] }> {
+  const walks: Walk[] = [];
+  const failures: string[] = [];
+  await Promise.all(
+    listeners.map(async (listener) => {
+      const ways = createWays();
+      const running = new Set<Promise<void>>();
+      const start = (way: readonly string[]) => {
+        const walk = world.slots
+          .withOne(() => walkOnce(world, ending, `${listener}-service`, way, choose))
+          .then(
+            (ended) => void walks.push(ended),
+            (error) => void failures.push(error.message),
+          )
+          .finally(() => running.delete(walk));
+        running.add(walk);
+      };
+      const startOpen = () => {
+        for (let way = ways.takeOpen(); way !== undefined; way = ways.takeOpen()) start(way);
+      };
+      const choose: Choose = (arrivals, options) => {
+        const chosen = ways.choose(arrivals, options);
+        if (!isLong) startOpen();
+        return chosen;
+      };
+      for (let count = isLong ? ending.orders[listener] : 1; count > 0; count -= 1) start([]);
+      while (running.size > 0) {
+        await Promise.all(running);
+        startOpen();
+      }
+    }),
+  );
+  return { walks, failures };
+}
+
+/** What comes next at the service that is looked at: one of `options`, after all that has arrived. */
+type Choose = (arrivals: readonly string[], options: readonly string[]) => string;
+
+/** The ways that are known so far: after what has arrived, what can come next, and how many walks have taken it. */
+function createWays() {
+  const nodes = new Map<string, { arrivals: readonly string[]; taken: Map<string, number> }>();
+  return {
+    /** Somewhere nobody has gone yet, or where the fewest have. */
+    choose(arrivals: readonly string[], options: readonly string[]): string {
+      const key = arrivals.join();
+      const node = nodes.get(key) ?? { arrivals, taken: new Map(options.map((option) => [option, 0])) };
+      nodes.set(key, node);
+      assert.deepEqual(options, [...node.taken.keys()], `what can come after ${key} is not the same each time`);
+      const [least] = [...node.taken].sort(([, a], [, b]) => a - b);
+      assert.ok(least !== undefined);
+      node.taken.set(least[0], least[1] + 1);
+      return least[0];
+    },
+    takeOpen(): string[] | undefined {
+      for (const { arrivals, taken } of nodes.values())
+        for (const [option, count] of taken)
+          if (count === 0) {
+            taken.set(option, 1);
+            return [...arrivals, option];
+          }
+      return undefined;
+    },
+  };
+}
+
+/** @param way what is to reach the service first, one after the other; then `choose` decides */
+async function walkOnce(
+  world: World,
+  ending: Ending,
+  service: ServiceName,
+  way: readonly string[],
+  choose: Choose,
+): Promise<Walk> {
+  const order = await world.placeOrder(ending);
+  const walk: Walk = {
+    ending,
+    order,
+    service,
+    arrivals: [],
+    delivered: [],
+    heard: [],
+    stepsLeft: [...(ending.steps ?? [])],
+    isCharging: false,
+  };
+  try {
+    await goOn(world, walk, (arrivals, options) => way[arrivals.length] ?? choose(arrivals, options));
+    // Once more, when all is over, and the last ones first.
+    for (const { told, to } of walk.delivered.toReversed()) world.network.deliver(told, to, 1);
+  } catch (error) {
+    throw new Error(`${describe(walk)}: ${(error as Error).message}`, { cause: error });
+  }
+  world.underWay.delete(order);
+  return walk;
+}
+
+/** What comes after the ending: a person mends what has gone wrong. Everything arrives as it comes. */
+export async function repair(world: World, walk: Walk, step: Step): Promise<void> {
+  const before = walk.delivered.length;
+  walk.stepsLeft = [step];
+  await goOn(world, walk, (_arrivals, [first]) => first ?? '');
+  for (const { told, to } of walk.delivered.slice(before)) world.network.deliver(told, to, 1);
+}
+
+/** Lets things happen until nothing more can. */
+async function goOn(world: World, walk: Walk, choose: Choose): Promise<void> {
+  for (let news: Walk['delivered'] = []; ; ) {
+    const deliveries = news.map(({ told, to }) => ({ eventId: told.event.id, to }));
+    const before = walk.delivered.length;
+    const leavesOpen = walk.ending.leavesOpen?.(seenOf(world, walk)) ?? false;
+    walk.isCharging = (await world.settled(walk.order.id, deliveries, leavesOpen)).isCharging;
+
+    const moves = possibleMoves(world, walk);
+    const elsewhere = moves.filter(({ at }) => at !== walk.service);
+    const events = elsewhere.filter(({ isStep }) => !isStep);
+    const here = moves.filter(({ at }) => at === walk.service);
+    const [step] = elsewhere.filter(({ isStep }) => isStep);
+    if (events.length > 0) {
+      // Services do not wait for each other; each gets its events one after the other.
+      for (const first of Map.groupBy(events, ({ at }) => at).values()) await first[0]?.make();
+    } else if (step !== undefined) await step.make();
+    else if (here.length > 0) {
+      const options = [...new Set(here.map(({ what }) => what))].sort();
+      const chosen = choose([...walk.arrivals], options);
+      const move = here.find(({ what }) => what === chosen);
+      assert.ok(move !== undefined, `${chosen} can't come next, but ${options.join(' or ')}`);
+      walk.arrivals.push(chosen);
+      await move.make();
+    } else break;
+    news = walk.delivered.slice(before);
+  }
+  const [never] = walk.stepsLeft;
+  assert.equal(never, undefined, `nothing happens any more, and "${never?.label}" was never possible`);
+}
+
+function seenOf({ network }: World, { order, heard, isCharging }: Walk): Seen {
+  const told = new Set(network.toldOf(order.id).map(({ event }) => event.type));
+  return {
+    told: (type) => told.has(type),
+    heard: (at, what) => heard.some((one) => one.at === at && one.what === what),
+    isCharging,
+  };
+}
+
+function possibleMoves(world: World, walk: Walk): Move[] {
+  const { ending, order, delivered, heard, stepsLeft } = walk;
+  const seen = seenOf(world, walk);
+  const waiting = world.network
+    .toldOf(order.id)
+    .flatMap((told) => listenersOf(told.event).map((to) => ({ told, to })))
+    .filter(({ told, to }) => !delivered.some((one) => one.told === told && one.to === to))
+    .filter(({ told, to }) => !ending.mustWait?.(told.event.type, to, seen));
+  const events = waiting.map(({ told, to }): Move => {
+    const what = told.event.type;
+    return {
+      what,
+      at: to,
+      isStep: false,
+      async make() {
+        heard.push({ at: to, what });
+        delivered.push({ told, to });
+        // At once, so that two copies of the service, or two of its transactions, have it in hand at the same moment.
+        world.network.deliver(told, to, 2);
+      },
+    };
+  });
+  const [step] = stepsLeft;
+  if (step === undefined || !step.when(seen)) return events;
+  return [
+    ...events,
+    {
+      what: step.label,
+      at: step.at,
+      isStep: true,
+      async make() {
+        await step.run(order);
+        heard.push({ at: step.at, what: step.label });
+        stepsLeft.shift();
+      },
+    },
+  ];
+}

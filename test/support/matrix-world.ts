@@ -1,0 +1,227 @@
+// The platform that the matrix is walked on: its services as they are, the test as their network, and the orders that the walks are about.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Reply } from '@glasshouse/shared/testing';
+import { waitFor } from '@glasshouse/shared/testing';
+import { type Delivery, type Look, openBooks } from './matrix-books.ts';
+import { type Ending, type Hands, PRICE, QUANTITY } from './matrix-endings.ts';
+import { takeOverNetwork } from './matrix-network.ts';
+import { startTestPlatform } from './platform.ts';
+import { createProvider } from './provider.ts';
+import { type Customer, createShop } from './shop.ts';
+
+/** Long enough for a slow machine to bring an order to its end, so that only those time out that are to. */
+const SAGA_TIMEOUT_S = 20;
+/** How many orders are under way at once; those that wait for the deadline do not count. */
+const AT_ONCE = 6;
+/** Between two looks at the databases. */
+const PAUSE_MS = 20;
+/** How long a service may take to do what an event asks of it. */
+const SETTLED_WITHIN_MS = 30_000;
+
+/** An order, and what can be done to it. */
+export interface OrderInHand extends Hands {
+  id: string;
+  productIds: string[];
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+export async function createWorld(options: { copies: number; portOffset: number }) {
+  const platform = await startTestPlatform({
+    portOffset: options.portOffset,
+    replicas: options.copies,
+    env: {
+      SAGA_TIMEOUT_S: String(SAGA_TIMEOUT_S),
+      DEADLINE_SWEEP_INTERVAL_MS: '200',
+      // Nothing reaches order-service but what the test has given it and seen handled.
+      DEADLINE_SETTLE_MS: '0',
+      PAYMENT_SWEEP_INTERVAL_MS: '100',
+    },
+  });
+  const shop = createShop(platform.gatewayUrl);
+  const [admin, ...customers] = await Promise.all([
+    shop.admin(),
+    // Several, for mails to one customer wait for each other.
+    ...Array.from({ length: AT_ONCE }, () => shop.register()),
+  ]);
+  const provider = createProvider(platform.auditEnv.AUDIT_LEDGER_URL ?? '');
+  const books = await openBooks(platform.admin);
+  const network = await takeOverNetwork(platform.admin.rabbitmqUrl);
+  const slots = createSlots(AT_ONCE);
+  const watch = createWatch(books, network);
+  /** What has not come to its end yet, or never did. */
+  const underWay = new Set<OrderInHand>();
+  let placed = 0;
+
+  const expect = async (status: number, call: Promise<Reply>) => {
+    const reply = await call;
+    assert.equal(reply.status, status, JSON.stringify(reply.body));
+    return reply.body;
+  };
+
+  /** Places an order as the ending wants it. No service hears of it before the test tells it. */
+  async function placeOrder({ stock = [5], paymentMethod, moods = [] }: Ending): Promise<OrderInHand> {
+    const customer = customers[placed++ % customers.length] as Customer;
+    const productIds = await Promise.all(stock.map((units) => shop.createProduct(admin, units, PRICE)));
+    const items = productIds.map((productId) => ({ productId, quantity: QUANTITY }));
+    const { id } = await expect(201, shop.placeOrder(customer, { items, ...(paymentMethod && { paymentMethod }) }));
+    const rules = await Promise.all(moods.map((mood) => provider.setMood({ ...mood, order_id: id })));
+
+    const post = (status: number, path: string, { token }: Customer, body?: object) =>
+      expect(status, shop.call('POST', path, { token, body, headers: { 'idempotency-key': randomUUID() } }));
+    const order: OrderInHand = {
+      id,
+      productIds,
+      cancel: (by) => post(202, `/api/v1/orders/${id}/cancel`, by === 'admin' ? admin : customer),
+      ship: () => post(200, `/api/v1/orders/${id}/ship`, admin),
+      deliver: () => post(200, `/api/v1/orders/${id}/deliver`, admin),
+      async refund(amount) {
+        const { payment } = await books.read(id, productIds);
+        const body = { reason: 'For a test.', ...(amount !== undefined && { amount }) };
+        return post(202, `/api/v1/payments/${payment?.id}/refunds`, admin, body);
+      },
+      waitForDeadline: () =>
+        slots.withoutOne(() => network.untilTold(id, 'order.cancelled', (SAGA_TIMEOUT_S + 60) * 1000)),
+      async calmProvider() {
+        const isMine = ({ order_id: orderId }: { order_id?: string | undefined }) => orderId === id;
+        await waitFor('the provider has shown each of its moods', async () =>
+          (await provider.moods()).filter(isMine).every(({ acted }) => acted > 0),
+        );
+        await Promise.all(rules.map((rule) => provider.endMood(rule.id)));
+      },
+    };
+    underWay.add(order);
+    return order;
+  }
+
+  return {
+    platform,
+    shop,
+    admin,
+    provider,
+    books,
+    network,
+    slots,
+    underWay,
+    placeOrder,
+    settled: watch.settled,
+    async stop() {
+      await books.close();
+      await network.stop();
+      await platform.stop();
+    },
+  };
+}
+
+/** Lets so much work go on at once; who comes too late waits. */
+function createSlots(count: number) {
+  let free = count;
+  const queue: (() => void)[] = [];
+  const take = () => {
+    if (free === 0) return new Promise<void>((resolve) => queue.push(resolve));
+    free -= 1;
+    return Promise.resolve();
+  };
+  const give = () => {
+    const next = queue.shift();
+    if (next === undefined) free += 1;
+    else next();
+  };
+  const within = async <T>(before: () => Promise<void>, work: () => Promise<T>, after: () => unknown): Promise<T> => {
+    await before();
+    try {
+      return await work();
+    } finally {
+      await after();
+    }
+  };
+  return {
+    withOne: <T>(work: () => Promise<T>) => within(take, work, give),
+    /** Lets somebody else go on while `work` is waited for. */
+    withoutOne: <T>(work: () => Promise<T>) => within(async () => give(), work, take),
+    /** Runs `work` while nothing else goes on. */
+    withAll: <T>(work: () => Promise<T>) =>
+      within(
+        async () => void (await Promise.all(Array.from({ length: count }, take))),
+        work,
+        () => Array.from({ length: count }, give),
+      ),
+  };
+}
+
+interface Waiting {
+  orderId: string;
+  deliveries: readonly Delivery[];
+  leavesOpen: boolean;
+  giveUpAt: number;
+  resolve(state: { isCharging: boolean }): void;
+  reject(error: Error): void;
+}
+
+/** Looks at all orders that somebody waits for at once: with many of them that costs hardly more than with one. */
+function createWatch(
+  { look }: { look(orderIds: string[], deliveries: readonly Delivery[]): Promise<Look> },
+  { flush, toldOf }: Pick<Awaited<ReturnType<typeof takeOverNetwork>>, 'flush' | 'toldOf'>,
+) {
+  const waiting = new Set<Waiting>();
+  let looking = false;
+
+  /** Why an order has not come to rest; undefined where it has. */
+  const restlessness = ({ orderId, deliveries, leavesOpen }: Waiting, seen: Look): string | undefined => {
+    const open = deliveries.find((delivery) => !seen.isHandled(delivery));
+    if (open !== undefined) {
+      const told = toldOf(orderId).find(({ event }) => event.id === open.eventId);
+      return `${open.to} has not handled ${told?.event.type}`;
+    }
+    return seen.busy(orderId) ?? (seen.charging.has(orderId) && !leavesOpen ? 'a charge is under way' : undefined);
+  };
+
+  const lookAgain = async () => {
+    const asked = [...waiting];
+    const seen = await look(
+      asked.map(({ orderId }) => orderId),
+      asked.flatMap(({ deliveries }) => deliveries),
+    );
+    // Whatever a service has published by now is here before anybody goes on.
+    await flush();
+    for (const one of asked) {
+      const reason = restlessness(one, seen);
+      if (reason !== undefined && performance.now() < one.giveUpAt) continue;
+      waiting.delete(one);
+      if (reason === undefined) one.resolve({ isCharging: seen.charging.has(one.orderId) });
+      else one.reject(new Error(`after ${SETTLED_WITHIN_MS} ms, ${reason}`));
+    }
+  };
+
+  const keepLooking = async () => {
+    looking = true;
+    try {
+      while (waiting.size > 0) {
+        await lookAgain();
+        await delay(PAUSE_MS);
+      }
+    } catch (error) {
+      for (const one of waiting) one.reject(error as Error);
+      waiting.clear();
+    } finally {
+      looking = false;
+    }
+  };
+
+  return {
+    /**
+     * Resolves when a service has handled each of the deliveries, and all that followed from it has been done and told.
+     * @param leavesOpen whether the provider leaves the order's charge open, so that it counts as done
+     * @throws where that takes too long, with the reason
+     */
+    settled(orderId: string, deliveries: readonly Delivery[], leavesOpen: boolean): Promise<{ isCharging: boolean }> {
+      return new Promise((resolve, reject) => {
+        const giveUpAt = performance.now() + SETTLED_WITHIN_MS;
+        waiting.add({ orderId, deliveries, leavesOpen, giveUpAt, resolve, reject });
+        if (!looking) void keepLooking();
+      });
+    },
+  };
+}
