@@ -280,6 +280,25 @@ test('refund: one that the provider refuses for good has failed, and says so', a
   assert.deepEqual(rows, [{ status: 'failed' }]);
 });
 
+test('refund: one that has failed is not made again when the cancellation comes again, after the inbox has forgotten it', async () => {
+  const order = await captured();
+  world.provider.behave = (call) => (isRefund(call) ? 'disputed' : 'pass');
+  await world.tell(order.cancelled);
+  await world.assertTold(order, 'payment.captured', 'payment.refund-failed');
+  world.provider.behave = () => 'pass';
+  await world.postgres.pool.query('delete from inbox where event_id = $1', [order.cancelled.id]);
+  await world.tell(order.cancelled);
+  await waitFor('the inbox has it again', async () => {
+    const { rows } = await world.postgres.pool.query('select 1 from inbox where event_id = $1', [order.cancelled.id]);
+    return rows.length === 1;
+  });
+  const { rows } = await world.postgres.pool.query(
+    'select refunds.status from payments join refunds on payment_id = payments.id where order_id = $1',
+    [order.orderId],
+  );
+  assert.deepEqual(rows, [{ status: 'failed' }]);
+});
+
 for (const status of [400, 403, 404])
   test(`refund: one that is refused with ${status} for another reason stays open until that is put right`, async () => {
     const order = await captured();

@@ -13,7 +13,10 @@ export interface UndoPayment {
 
 export async function undoPayment({ orderId }: UndoPayment, deps: Deps): Promise<void> {
   await inTransaction(deps.db, async (tx) => {
-    const payment = cancel(await lockPaymentOf(tx, orderId));
+    const before = await lockPaymentOf(tx, orderId);
+    // Heard before: a refund that has failed since is for an admin to repeat.
+    if (before.cancelRequested) return;
+    const payment = cancel(before);
     await updatePayment(tx, payment);
     if (payment.status === 'charging') tx.afterCommit(deps.wakeCharges);
     if (payment.status === 'captured') await refundRest(tx, payment, deps);
