@@ -1,6 +1,6 @@
 // The test as the network: every event of the saga comes here instead of to the services, and goes on to each of them when, in which order and how
 // often the test wants.
-import { randomUUID } from 'node:crypto';
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { type CloudEvent, definitionsByType, type ServiceName, serviceNames } from '@glasshouse/shared/contracts';
 import {
   consumedBy,
@@ -24,8 +24,10 @@ export interface Network {
   toldOf(orderId: string): readonly Told[];
   /** Resolves when an event of that type has been told of the order. */
   untilTold(orderId: string, type: string, timeoutMs: number): Promise<void>;
-  /** Puts `copies` of an event into a service's queue, one right behind the other. */
-  deliver(told: Told, to: ServiceName, copies: number): void;
+  /** Puts two copies of an event into a service's queue, one right behind the other. */
+  deliver(told: Told, to: ServiceName): void;
+  /** Puts in one more, as it comes to a service whose inbox has forgotten it: under another id. Only what the service has done tells it. */
+  deliverAgain(told: Told, to: ServiceName): void;
   /** Resolves when everything that the exchange had taken before is here. */
   flush(): Promise<void>;
   /** What services could not handle when it came, in words; empty unless something is wrong. */
@@ -84,6 +86,11 @@ export async function takeOverNetwork(rabbitmqUrl: string): Promise<Network> {
   };
   await channel.consume(failed, (message) => message && noteFault(message), { noAck: true });
 
+  const put = (to: ServiceName, content: Buffer, properties: ConsumeMessage['properties']) => {
+    const { messageId, contentType, type, headers } = properties;
+    channel.sendToQueue(queueOf(to), content, { persistent: true, messageId, contentType, type, headers });
+  };
+
   return {
     toldOf: (orderId) => told.get(orderId) ?? [],
     untilTold(orderId, type, timeoutMs) {
@@ -101,10 +108,13 @@ export async function takeOverNetwork(rabbitmqUrl: string): Promise<Network> {
         look();
       });
     },
-    deliver({ message: { content, properties } }, to, copies) {
-      const { messageId, contentType, type, headers } = properties;
-      for (let copy = 0; copy < copies; copy += 1)
-        channel.sendToQueue(queueOf(to), content, { persistent: true, messageId, contentType, type, headers });
+    deliver({ message: { content, properties } }, to) {
+      for (let copy = 0; copy < 2; copy += 1) put(to, content, properties);
+    },
+    deliverAgain({ event, message: { properties } }, to) {
+      // The timeline knows events by their ids, and for ever.
+      const id = to === 'order-service' ? event.id : randomUUIDv7();
+      put(to, Buffer.from(JSON.stringify({ ...event, id })), { ...properties, messageId: id });
     },
     flush() {
       return new Promise((resolve) => {

@@ -132,8 +132,8 @@ async function walkOnce(
   };
   try {
     await goOn(world, walk, (arrivals, options) => way[arrivals.length] ?? choose(arrivals, options));
-    // Once more, when all is over, and the last ones first.
-    for (const { told, to } of walk.delivered.toReversed()) world.network.deliver(told, to, 1);
+    // Once more when all is over, the last ones first.
+    for (const { told, to } of walk.delivered.toReversed()) world.network.deliverAgain(told, to);
   } catch (error) {
     throw new Error(`${describe(walk)}: ${(error as Error).message}`, { cause: error });
   }
@@ -146,7 +146,7 @@ export async function repair(world: World, walk: Walk, step: Step): Promise<void
   const before = walk.delivered.length;
   walk.stepsLeft = [step];
   await goOn(world, walk, (_arrivals, [first]) => first ?? '');
-  for (const { told, to } of walk.delivered.slice(before)) world.network.deliver(told, to, 1);
+  for (const { told, to } of walk.delivered.slice(before)) world.network.deliverAgain(told, to);
 }
 
 /** Lets things happen until nothing more can. */
@@ -207,7 +207,7 @@ function possibleMoves(world: World, walk: Walk): Move[] {
         heard.push({ at: to, what });
         delivered.push({ told, to });
         // At once, so that two copies of the service, or two of its transactions, have it in hand at the same moment.
-        world.network.deliver(told, to, 2);
+        world.network.deliver(told, to);
       },
     };
   });

@@ -1,4 +1,4 @@
-// The saga matrix as tests: each ending in every order of arrival, each event twice at once and a third time at the end, and the auditor after each.
+// The saga matrix as tests: each ending in every order of arrival, each event twice at once and once more at the end, and the auditor after each.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -74,6 +74,8 @@ export function testMatrix({ name, copies, portOffset }: { name: string; copies:
       walks.map(async (walk) => {
         const difference = await differenceFrom(outcome, world, walk, ledger);
         const problems = [...(difference === undefined ? [] : [difference]), ...world.network.faultsOf(walk.order.id)];
+        // What the auditor has to say to it is said with this.
+        if (problems.length > 0) world.underWay.add(walk.order);
         return problems.map((problem) => `${describe(walk)}: ${problem}`);
       }),
     );
