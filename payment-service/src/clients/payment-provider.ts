@@ -110,7 +110,7 @@ function stateOf(intent: Stripe.PaymentIntent): IntentState {
   }
 }
 
-/** @param timeoutMs for one call */
+/** @param timeoutMs for one call, from the connection to the last byte of the answer */
 export function createPaymentProvider(options: { apiKey: string; apiUrl: string; timeoutMs: number }): PaymentProvider {
   const { hostname, port, protocol } = new URL(options.apiUrl);
   const isPlain = protocol === 'http:';
@@ -123,6 +123,9 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
     telemetry: false,
   });
   const breaker = createBreaker('payment provider', <T>(call: () => Promise<T>): Promise<T> => call(), {
+    // The SDK's own time-out is for silence on a connection that was made: one that is never made, or an answer without an end, would keep a
+    // worker for minutes, and the breaker half open as long.
+    timeoutMs: options.timeoutMs,
     countsAsFailure: (error) => ['no-answer', 'server-error'].includes(faultOf(error)),
   });
   const ask = async <T>(call: () => Promise<T>, hadKey = false): Promise<T> => {

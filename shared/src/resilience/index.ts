@@ -26,16 +26,19 @@ export function createSerialQueue(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** A breaker that opens when half of at least five calls within 10 s failed, and tries again after `resetMs`. It has no time-out of its own: the call does. */
+/**
+ * A breaker that opens when half of at least five calls within 10 s failed, and tries again after `resetMs`.
+ * @param options `timeoutMs` for one call; without it the call has to have one itself, for a call that never ends keeps a half-open breaker so
+ */
 export function createBreaker<A extends unknown[], R>(
   name: string,
   call: (...args: A) => Promise<R>,
-  options: { resetMs?: number; countsAsFailure?: (error: unknown) => boolean } = {},
+  options: { resetMs?: number; timeoutMs?: number; countsAsFailure?: (error: unknown) => boolean } = {},
 ): CircuitBreaker<A, R> {
   const { countsAsFailure } = options;
   const breaker = new CircuitBreaker<A, R>(call, {
     name,
-    timeout: false,
+    timeout: options.timeoutMs ?? false,
     resetTimeout: options.resetMs ?? 1_000,
     errorThresholdPercentage: 50,
     volumeThreshold: 5,
