@@ -23,15 +23,16 @@ if (!(minutes > 0) || files.length === 0) {
 }
 
 const counts = new Map<string, { passed: number; failed: number }>();
-// Where the tests make their temporary folders, so that nothing of a round is left to the next.
-const temporaryDir = mkdtempSync(join(tmpdir(), 'glasshouse-soak-'));
-process.env.TMPDIR = temporaryDir;
 process.env.NODE_COMPILE_CACHE ??= join(root, '.local', 'compile-cache');
 const interrupted = new AbortController();
+const systemTemporaryDir = tmpdir();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 
 async function round(): Promise<{ passed: number; failed: number }> {
   const sums = { passed: 0, failed: 0 };
+  // Where the tests make their temporary folders: a platform of a file that was ended in the middle would keep its ports from the next round.
+  const temporaryDir = mkdtempSync(join(systemTemporaryDir, 'glasshouse-soak-'));
+  process.env.TMPDIR = temporaryDir;
   const tests = run({ files, cwd: root, concurrency: 2, timeout: 600_000, signal: interrupted.signal });
   const count = (name: string, outcome: 'passed' | 'failed') => {
     const entry = counts.get(name) ?? { passed: 0, failed: 0 };
@@ -48,6 +49,7 @@ async function round(): Promise<{ passed: number; failed: number }> {
     console.log(`FAILED ${new Date().toISOString()} ${name}\n${inspect(details.error, { depth: 5 })}`);
   });
   for await (const _event of tests);
+  await clearAway(temporaryDir);
   return sums;
 }
 
@@ -65,7 +67,6 @@ while (elapsedMinutes() < minutes && !interrupted.signal.aborted) {
     `round ${rounds}: ${passed} passed, ${failed} failed, ${seconds} s; ${elapsedMinutes().toFixed(0)} min in all`,
   );
 }
-await clearAway(temporaryDir);
 
 console.log(`\n${'passed'.padStart(7)} ${'failed'.padStart(7)}  test`);
 for (const [name, { passed, failed }] of counts)
