@@ -26,6 +26,8 @@ const table: [string, unknown, FailureClass][] = [
   ['MongoDB network', withCode(0, 'MongoNetworkError'), 'dependency-down'],
   ['MongoDB server selection', withCode(0, 'MongoServerSelectionError'), 'dependency-down'],
   ['MongoDB not primary', withCode(10107, 'MongoServerError'), 'dependency-down'],
+  ['MongoDB just started, without a majority yet', withCode(134, 'MongoServerError'), 'dependency-down'],
+  ['MongoDB server that has left the replica set', withCode(0, 'MongoServerClosedError'), 'dependency-down'],
   ['wrapped', new Error('outer', { cause: withCode('ECONNRESET') }), 'dependency-down'],
   ['a violated check', withCode('23514'), 'fault'],
   ['a statement that is too slow', withCode('57014'), 'fault'],

@@ -70,8 +70,11 @@ const postgresContention = new Set(['40001', '40P01', '55P03', '23505']);
 const postgresClientMessages =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end/;
 
-/** https://www.mongodb.com/docs/manual/reference/error-codes/: not primary, shutting down, host unreachable, network time-out, exceeded time limit, authentication failed. */
-const mongoDown = new Set([6, 7, 18, 50, 89, 91, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436]);
+/**
+ * https://www.mongodb.com/docs/manual/reference/error-codes/: not primary, shutting down, just started and without a majority yet, host unreachable,
+ * network time-out, exceeded time limit, authentication failed.
+ */
+const mongoDown = new Set([6, 7, 18, 50, 89, 91, 133, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436]);
 /** WriteConflict, NoSuchTransaction, LockTimeout, duplicate key. */
 const mongoContention = new Set([112, 251, 24, 11000]);
 const mongoClientDown = new Set([
@@ -80,6 +83,8 @@ const mongoClientDown = new Set([
   'MongoServerSelectionError',
   'MongoPoolClearedError',
   'MongoPoolClearedOnNetworkError',
+  'MongoPoolClosedError',
+  'MongoServerClosedError',
   'MongoWaitQueueTimeoutError',
   'MongoTopologyClosedError',
   'MongoNotConnectedError',
