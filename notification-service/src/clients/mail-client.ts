@@ -84,7 +84,8 @@ export function createMailClient(options: {
 
   return {
     name: 'mail client',
-    state: () => (breaker.opened ? 'down' : 'up'),
+    // Half open it lets one mail through: until that one has been answered, another would be claimed only to be put off.
+    state: () => (breaker.closed || breaker.pendingClose ? 'up' : 'down'),
     async send(mail) {
       try {
         return await breaker.fire(mail);
