@@ -21,7 +21,7 @@ export interface Hands {
   /** @param amount in minor units; all that is left where not given */
   refund(amount?: number): Promise<unknown>;
   waitForDeadline(): Promise<unknown>;
-  /** Ends the moods that the provider is in towards this order. */
+  /** Ends the moods that the provider is in towards this order, once it has shown each of them. */
   calmProvider(): Promise<unknown>;
 }
 
@@ -83,8 +83,9 @@ const cancels = (by: 'customer' | 'admin', when: When): Step => ({
   when,
   run: (order) => order.cancel(by),
 });
+export const DEADLINE = 'the deadline';
 const deadline = (when: When): Step => ({
-  label: 'the deadline',
+  label: DEADLINE,
   at: 'order-service',
   when,
   run: (order) => order.waitForDeadline(),
@@ -192,24 +193,31 @@ export const endings: readonly Ending[] = [
       told: ['order.created', 'order.cancelled'],
     },
   },
-  {
-    name: 'cancelled by the customer between hold and charge: never charged',
-    orders: { product: 1, payment: 4, order: 3, notification: 1 },
-    steps: [cancels('customer', atOnce)],
-    mustWait(what, at, { heard }) {
-      if (at === 'product-service') return what === 'order.cancelled' && !heard(at, 'order.created');
-      if (at !== 'payment-service' || what === 'order.cancelled') return false;
-      const wouldCharge = heard(at, 'order.created') || heard(at, 'inventory.reserved');
-      return wouldCharge && !heard(at, 'order.cancelled');
-    },
-    outcome: {
-      order: 'cancelled',
-      cancelReason: 'customer',
-      payment: 'void',
-      reservation: 'released',
-      told: [...held, ...cancelledAndReleased],
-    },
-  },
+  ...(
+    [
+      ['the customer', 'customer'],
+      ['an admin', 'admin'],
+    ] as const
+  ).map(
+    ([who, by]): Ending => ({
+      name: `cancelled by ${who} between hold and charge: never charged`,
+      orders: { product: 1, payment: 4, order: 3, notification: 1 },
+      steps: [cancels(by, atOnce)],
+      mustWait(what, at, { heard }) {
+        if (at === 'product-service') return what === 'order.cancelled' && !heard(at, 'order.created');
+        if (at !== 'payment-service' || what === 'order.cancelled') return false;
+        const wouldCharge = heard(at, 'order.created') || heard(at, 'inventory.reserved');
+        return wouldCharge && !heard(at, 'order.cancelled');
+      },
+      outcome: {
+        order: 'cancelled',
+        cancelReason: 'customer',
+        payment: 'void',
+        reservation: 'released',
+        told: [...held, ...cancelledAndReleased],
+      },
+    }),
+  ),
   {
     name: 'cancelled by the customer during the charge, which did not go through: void',
     orders: { product: 1, payment: 2, order: 3, notification: 1 },
@@ -239,21 +247,19 @@ export const endings: readonly Ending[] = [
       told: [...held, ...cancelledAndReleased, 'payment.captured', 'payment.refunded'],
     },
   },
-  ...(['customer', 'admin'] as const).map(
-    (who): Ending => ({
-      name: `cancelled by ${who === 'admin' ? 'an' : 'the'} ${who} after the confirmation: refunded, and the stock is back`,
-      orders: { product: 2, payment: 2, order: 10, notification: 6 },
-      steps: [cancels(who, confirmed)],
-      outcome: {
-        order: 'cancelled',
-        cancelReason: 'customer',
-        payment: 'captured',
-        refunded: total,
-        reservation: 'released',
-        told: [...paid, ...cancelledAndReleased, 'payment.refunded'],
-      },
-    }),
-  ),
+  {
+    name: 'cancelled by the customer after the confirmation: refunded, and the stock is back',
+    orders: { product: 2, payment: 2, order: 10, notification: 6 },
+    steps: [cancels('customer', confirmed)],
+    outcome: {
+      order: 'cancelled',
+      cancelReason: 'customer',
+      payment: 'captured',
+      refunded: total,
+      reservation: 'released',
+      told: [...paid, ...cancelledAndReleased, 'payment.refunded'],
+    },
+  },
   {
     name: 'cancelled after the confirmation, and the provider refuses the refund: an admin makes another',
     orders: { product: 2, payment: 2, order: 10, notification: 2 },

@@ -4,8 +4,8 @@
 // nothing else can move, so that as many wait as can wait; each one that could come next is a way of its own to go on. What a person or the clock
 // does to that service can come before or after any event, just the same.
 import assert from 'node:assert/strict';
-import type { ServiceName } from '@glasshouse/shared/contracts';
-import type { Ending, Seen, Step } from './matrix-endings.ts';
+import type { EventOf, orderCancelled, orderCreated, ServiceName } from '@glasshouse/shared/contracts';
+import { DEADLINE, type Ending, type Seen, type Step } from './matrix-endings.ts';
 import { listenersOf, type Told } from './matrix-network.ts';
 import type { OrderInHand, World } from './matrix-world.ts';
 
@@ -37,31 +37,30 @@ interface Move {
 export const describe = ({ service, arrivals }: Pick<Walk, 'service' | 'arrivals'>) =>
   `${service} hears of ${arrivals.join(', then ')}`;
 
+export interface Explored {
+  /** Those that came to rest. */
+  walks: Walk[];
+  /** What kept the others from it. */
+  failures: string[];
+  /** How many orders the machine was too slow for: their deadline came first, and they were walked again. */
+  overtaken: number;
+}
+
 /**
  * Walks an ending in all orders of arrival, and in some more than once where `isLong`.
  * @param isLong whether a walk has to wait for so long that many are begun before it is known how many there are to be
- * @returns all walks that came to rest, and what kept the others from it
  */
-export async function explore(
-  world: World,
-  ending: Ending,
-  isLong = false,
-): Promise<{ walks: Walk[]; failures: string[] }> {
-  const walks: Walk[] = [];
-  const failures: string[] = [];
+export async function explore(world: World, ending: Ending, isLong = false): Promise<Explored> {
+  const explored: Explored = { walks: [], failures: [], overtaken: 0 };
   await Promise.all(
     listeners.map(async (listener) => {
       const ways = createWays();
       const running = new Set<Promise<void>>();
       const start = (way: readonly string[]) => {
-        const walk = world.slots
-          .withOne(() => walkOnce(world, ending, `${listener}-service`, way, choose))
-          .then(
-            (ended) => void walks.push(ended),
-            (error) => void failures.push(error.message),
-          )
-          .finally(() => running.delete(walk));
-        running.add(walk);
+        const walking = world.slots
+          .withOne(() => walk(world, ending, `${listener}-service`, way, choose, explored))
+          .finally(() => running.delete(walking));
+        running.add(walking);
       };
       const startOpen = () => {
         for (let way = ways.takeOpen(); way !== undefined; way = ways.takeOpen()) start(way);
@@ -78,7 +77,7 @@ export async function explore(
       }
     }),
   );
-  return { walks, failures };
+  return explored;
 }
 
 /** What comes next at the service that is looked at: one of `options`, after all that has arrived. */
@@ -111,16 +110,20 @@ function createWays() {
   };
 }
 
-/** @param way what is to reach the service first, one after the other; then `choose` decides */
-async function walkOnce(
+/**
+ * Walks once.
+ * @param way what is to reach the service first, one after the other; then `choose` decides
+ */
+async function walk(
   world: World,
   ending: Ending,
   service: ServiceName,
   way: readonly string[],
   choose: Choose,
-): Promise<Walk> {
+  explored: Explored,
+): Promise<void> {
   const order = await world.placeOrder(ending);
-  const walk: Walk = {
+  const begun: Walk = {
     ending,
     order,
     service,
@@ -131,31 +134,72 @@ async function walkOnce(
     isCharging: false,
   };
   try {
-    await goOn(world, walk, (arrivals, options) => way[arrivals.length] ?? choose(arrivals, options));
+    await goOn(world, begun, (arrivals, options) => way[arrivals.length] ?? choose(arrivals, options));
+    if (isOvertaken(world, begun)) {
+      explored.overtaken += 1;
+      await bringToAnEnd(world, begun);
+      world.underWay.delete(order);
+      return await walk(world, ending, service, begun.arrivals, choose, explored);
+    }
     // Once more when all is over, the last ones first.
-    for (const { told, to } of walk.delivered.toReversed()) world.network.deliverAgain(told, to);
+    for (const { told, to } of begun.delivered.toReversed()) if (to === service) world.network.deliverAgain(told, to);
+    world.underWay.delete(order);
+    explored.walks.push(begun);
   } catch (error) {
-    throw new Error(`${describe(walk)}: ${(error as Error).message}`, { cause: error });
+    explored.failures.push(`${describe(begun)}: ${(error as Error).message}`);
   }
-  world.underWay.delete(order);
-  return walk;
 }
+
+/** Whether the deadline has come, or is about to, while nobody waits for it: the machine was too slow. */
+function isOvertaken({ network }: World, { order, heard }: Walk): boolean {
+  const { payBy, decision } = fateOf(network.toldOf(order.id));
+  const isOver = decision === undefined ? payBy < Date.now() : decision === 'timeout';
+  return isOver && !heard.some(({ what }) => what === DEADLINE);
+}
+
+/** What order-service has told of its decision: `confirmed`, or why it has cancelled. */
+function fateOf(told: readonly Told[]): { payBy: number; decision: string | undefined } {
+  let payBy = Number.POSITIVE_INFINITY;
+  let decision: string | undefined;
+  for (const { event } of told) {
+    if (event.type === 'order.created') payBy = Date.parse((event as EventOf<typeof orderCreated>).data.payBy);
+    if (event.type === 'order.confirmed') decision = 'confirmed';
+    if (event.type === 'order.cancelled') decision = (event as EventOf<typeof orderCancelled>).data.cancelReason;
+  }
+  return { payBy, decision };
+}
+
+/** Lets an order that was overtaken come to an end that the auditor is content with. */
+async function bringToAnEnd(world: World, { order, ...walk }: Walk): Promise<void> {
+  await order.endMoods();
+  const { mustWait: _, leavesOpen: __, ...ending } = walk.ending;
+  const heard = [...walk.heard, { at: 'order-service', what: DEADLINE } as const];
+  const rest = { ...walk, order, ending, heard, arrivals: [], stepsLeft: [] };
+  await goOn(world, rest, asItComes);
+  if (fateOf(world.network.toldOf(order.id)).decision !== undefined) return;
+  await order.waitForDeadline();
+  await goOn(world, rest, asItComes);
+}
+
+const asItComes: Choose = (_arrivals, [first]) => first ?? '';
 
 /** What comes after the ending: a person mends what has gone wrong. Everything arrives as it comes. */
 export async function repair(world: World, walk: Walk, step: Step): Promise<void> {
   const before = walk.delivered.length;
   walk.stepsLeft = [step];
-  await goOn(world, walk, (_arrivals, [first]) => first ?? '');
+  await goOn(world, walk, asItComes);
   for (const { told, to } of walk.delivered.slice(before)) world.network.deliverAgain(told, to);
 }
 
-/** Lets things happen until nothing more can. */
+/** Lets things happen until nothing more can, or the deadline overtakes the order. */
 async function goOn(world: World, walk: Walk, choose: Choose): Promise<void> {
   for (let news: Walk['delivered'] = []; ; ) {
     const deliveries = news.map(({ told, to }) => ({ eventId: told.event.id, to }));
     const before = walk.delivered.length;
     const leavesOpen = walk.ending.leavesOpen?.(seenOf(world, walk)) ?? false;
     walk.isCharging = (await world.settled(walk.order.id, deliveries, leavesOpen)).isCharging;
+
+    if (isOvertaken(world, walk)) return;
 
     const moves = possibleMoves(world, walk);
     const elsewhere = moves.filter(({ at }) => at !== walk.service);
@@ -176,8 +220,11 @@ async function goOn(world: World, walk: Walk, choose: Choose): Promise<void> {
     } else break;
     news = walk.delivered.slice(before);
   }
-  const [never] = walk.stepsLeft;
-  assert.equal(never, undefined, `nothing happens any more, and "${never?.label}" was never possible`);
+  const never = [
+    ...walk.stepsLeft.map(({ label }) => label),
+    ...waitingFor(world, walk).map(({ told }) => told.event.type),
+  ];
+  assert.deepEqual(never, [], 'nothing happens any more, and these were never possible');
 }
 
 function seenOf({ network }: World, { order, heard, isCharging }: Walk): Seen {
@@ -189,14 +236,18 @@ function seenOf({ network }: World, { order, heard, isCharging }: Walk): Seen {
   };
 }
 
+/** The events that a service has not been given yet. */
+function waitingFor({ network }: World, { order, delivered }: Walk): Walk['delivered'] {
+  return network
+    .toldOf(order.id)
+    .flatMap((told) => listenersOf(told.event).map((to) => ({ told, to })))
+    .filter(({ told, to }) => !delivered.some((one) => one.told === told && one.to === to));
+}
+
 function possibleMoves(world: World, walk: Walk): Move[] {
   const { ending, order, delivered, heard, stepsLeft } = walk;
   const seen = seenOf(world, walk);
-  const waiting = world.network
-    .toldOf(order.id)
-    .flatMap((told) => listenersOf(told.event).map((to) => ({ told, to })))
-    .filter(({ told, to }) => !delivered.some((one) => one.told === told && one.to === to))
-    .filter(({ told, to }) => !ending.mustWait?.(told.event.type, to, seen));
+  const waiting = waitingFor(world, walk).filter(({ told, to }) => !ending.mustWait?.(told.event.type, to, seen));
   const events = waiting.map(({ told, to }): Move => {
     const what = told.event.type;
     return {
