@@ -7,9 +7,9 @@ import {
   type Cast,
   type CrashPoint,
   copiesAllowed,
+  crashSettings,
   createCast,
   type Purchase,
-  quickSweeps,
   titleOf,
 } from './support/crash-points.ts';
 import { createHalts } from './support/halt-points.ts';
@@ -49,6 +49,7 @@ const points: readonly (CrashPoint & { via: readonly string[] })[] = (
     [payment, 'call and record', 'charge', 'cancelled after the charge', [order, product]],
     [payment, 'claim and call', 'refund', 'cancelled', [order]],
     [payment, 'call and record', 'refund', 'cancelled', [order]],
+    [payment, 'call and record', 'refund', 'refunded by an admin', []],
 
     [product, 'commit and publish', 'product.created', 'of a new product', []],
     [product, 'publish and mark', 'product.created', 'of a new product', []],
@@ -87,7 +88,7 @@ let platform: Platform;
 let cast: Cast;
 
 before(async () => {
-  platform = await startTestPlatform({ portOffset: 23_000, env: { ...halts.env, ...quickSweeps } });
+  platform = await startTestPlatform({ portOffset: 23_000, env: { ...halts.env, ...crashSettings } });
   cast = await createCast(platform);
   await Promise.all(points.map(async (point) => purchases.set(point, await cast.prepare(point.story))));
 });

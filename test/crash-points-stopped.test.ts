@@ -9,9 +9,9 @@ import {
   type Cast,
   type CrashPoint,
   copiesAllowed,
+  crashSettings,
   createCast,
   type Purchase,
-  quickSweeps,
   titleOf,
 } from './support/crash-points.ts';
 import { createHalts } from './support/halt-points.ts';
@@ -76,7 +76,7 @@ let platform: Platform;
 let cast: Cast;
 
 before(async () => {
-  const env = { ...halts.env, ...quickSweeps, UPSTREAM_TIMEOUT_MS: '2000' };
+  const env = { ...halts.env, ...crashSettings, UPSTREAM_TIMEOUT_MS: '2000' };
   // Two copies of a service may be stopped at once.
   platform = await startTestPlatform({ portOffset: 24_000, replicas: 3, env });
   cast = await createCast(platform);
@@ -87,11 +87,12 @@ after(async () => {
   halts.forget();
 });
 
-/** Resolves when the process, which was stopped, answers. */
+/** Resolves when the copy with this process answers again. */
 async function waitUntilAwake(service: string, pid: number): Promise<void> {
-  const copies = [...platform.processes.values()].filter(({ name }) => name.startsWith(service));
-  const url = platform.urls[service]?.[copies.findIndex((copy) => copy.pid() === pid)];
-  await waitFor(`${service} is awake`, async () => (await fetch(`${url}/ready`)).ok, 60_000);
+  const nameOf = (copy: number) => (copy === 1 ? service : `${service}-${copy}`);
+  const url = platform.urls[service]?.find((_, index) => platform.processes.get(nameOf(index + 1))?.pid() === pid);
+  const isReady = async () => (await fetch(`${url}/ready`, { signal: AbortSignal.timeout(5_000) })).ok;
+  await waitFor(`${service} is awake`, isReady, 60_000);
 }
 
 for (const [index, points] of rounds.entries())
