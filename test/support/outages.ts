@@ -209,7 +209,7 @@ export async function startOutageWorld(options: { portOffset: number; env: Recor
     },
 
     async stop(): Promise<void> {
-      await broker.close();
+      await broker.close().catch(() => {});
       await platform.stop();
     },
   };
