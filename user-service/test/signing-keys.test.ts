@@ -157,6 +157,7 @@ test('keys rotate: when the last token of the old key has expired, it is gone ev
 
 test('keys rotate: while people log in and refresh everywhere, every token that anybody gets is good everywhere', async () => {
   const people = await Promise.all(copies.map(({ call }) => registerSomebody(call)));
+  const before = await storedKeys();
   const tokens: string[] = [];
   let isRotating = true;
   const usePlatform = async (index: number) => {
@@ -173,13 +174,15 @@ test('keys rotate: while people log in and refresh everywhere, every token that 
   await Promise.all([rotate(), rotate()]);
   isRotating = false;
   await Promise.all(users);
-  assert.equal(new Set(tokens.map(kidOf)).size, 3, 'tokens of all three keys');
+  // The key between the two may have signed for too short a time for anybody to get a token of it.
+  assert.ok(new Set(tokens.map(kidOf)).size > 1, 'tokens from before and after');
   for (const { url } of copies) {
     const verifier = verifierOf(url);
     for (const token of tokens) await verifier.verify(token);
   }
-  const signing = (await storedKeys()).filter(({ retired_at }) => retired_at === null);
-  assert.equal(signing.length, 1);
+  const keys = await storedKeys();
+  assert.equal(keys.length, before.length + 2);
+  assert.equal(keys.filter(({ retired_at }) => retired_at === null).length, 1);
 });
 
 test('keys rotate: on a database without a key, while copies start, one key signs and every copy has it', async () => {
