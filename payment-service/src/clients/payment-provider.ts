@@ -30,7 +30,7 @@ export interface PaymentProvider {
   cancelIntent(intentId: string): Promise<IntentState>;
   /** The refund with our id, if the provider has it. */
   findRefund(intentId: string, refundId: string): Promise<RefundState | undefined>;
-  /** @throws ProviderError `refused` where it will never be made */
+  /** @throws ProviderError `final` where it will never be made */
   createRefund(input: {
     intentId: string;
     refundId: string;
