@@ -20,6 +20,8 @@ import { loadConfig } from '../src/config.ts';
 import { createPaymentService } from '../src/service.ts';
 
 const apiKey = 'sk_test_key';
+/** Dozens of payments at once, on a machine that has other things to do. */
+const SETTLED_WITHIN_MS = 60_000;
 
 /** One call of the provider's API, such as `POST /v1/payment_intents/pi_1/confirm`. */
 export interface ProviderCall {
@@ -29,7 +31,7 @@ export interface ProviderCall {
 }
 
 /**
- * What becomes of a call: `pass`; a status that is answered without asking the provider; `disputed`: refused with 400, for good; `drop-answer`: carried out, and the connection
+ * What becomes of a call: `pass`; a status that is answered without asking the provider, and stored under the key from 500 on; `disputed`: refused with 400, for good; `drop-answer`: carried out, and the connection
  * cut then; `refuse`: the connection cut at once. A promise is waited for first; `after` holds the answer back instead.
  */
 type Behaviour = 'pass' | number | 'disputed' | 'drop-answer' | 'refuse';
@@ -84,7 +86,13 @@ async function startProviderProxy(target: string) {
     const text = await answer.text();
     if (status === 'drop-answer') return request.socket.destroy();
     await after;
-    return response.writeHead(answer.status, { 'content-type': 'application/json' }).end(text);
+    const replayed = answer.headers.get('idempotent-replayed');
+    return response
+      .writeHead(answer.status, {
+        'content-type': 'application/json',
+        ...(replayed !== null && { 'idempotent-replayed': replayed }),
+      })
+      .end(text);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -181,14 +189,18 @@ export async function createWorld() {
 
     /** Waits until an order's payment has come to `status`, and no refund of it is open. */
     settled(order: { orderId: string }, status: string): Promise<PaymentRow> {
-      return waitFor(`the payment is ${status} and no refund is due`, async () => {
-        const { rows } = await postgres.pool.query(
-          "select 1 from refunds join payments on payments.id = payment_id where order_id = $1 and refunds.status = 'due'",
-          [order.orderId],
-        );
-        const payment = await world.payment(order);
-        return payment?.status === status && rows.length === 0 && payment;
-      });
+      return waitFor(
+        `the payment is ${status} and no refund is due`,
+        async () => {
+          const { rows } = await postgres.pool.query(
+            "select 1 from refunds join payments on payments.id = payment_id where order_id = $1 and refunds.status = 'due'",
+            [order.orderId],
+          );
+          const payment = await world.payment(order);
+          return payment?.status === status && rows.length === 0 && payment;
+        },
+        SETTLED_WITHIN_MS,
+      );
     },
 
     /** What the provider has of an order, or of all. */
