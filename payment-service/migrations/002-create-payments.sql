@@ -15,7 +15,7 @@ create table payments (
   failure_code     text,
   -- The provider's PaymentIntent: only the one that is stored here is ever confirmed.
   intent_id        text,
-  -- Part of the idempotency key: raised after an answered 5xx or a refusal, which the provider stores under the key.
+  -- Part of the idempotency key: raised after an answered 5xx or a refusal that the provider has stored under the key.
   attempt          integer not null default 1,
   failures         integer not null default 0,
   lease_token      uuid,

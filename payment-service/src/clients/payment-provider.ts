@@ -57,11 +57,14 @@ export class ProviderError extends Error {
   readonly fault: ProviderFault;
   /** Whether the call was made under an idempotency key. */
   readonly hadKey: boolean;
+  /** Whether the answer is one that the provider has stored under the key: whatever else comes with this key gets it, too. */
+  readonly isReplay: boolean;
 
   constructor(fault: ProviderFault, cause: unknown, hadKey = false) {
     super(`the payment provider: ${fault}`, { cause });
     this.fault = fault;
     this.hadKey = hadKey;
+    this.isReplay = cause instanceof Stripe.errors.StripeError && cause.headers?.['idempotent-replayed'] === 'true';
   }
 }
 
