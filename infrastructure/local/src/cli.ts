@@ -278,7 +278,7 @@ function keys(command: string | undefined): void {
   const { PATH } = process.env;
   const { status } = spawnSync(process.execPath, ['src/keys.ts', ...(command === undefined ? [] : [command])], {
     cwd: join(root, 'user-service'),
-    env: { PATH, ...parseEnv(readFileSync(file, 'utf8')) },
+    env: { PATH, NODE_COMPILE_CACHE: join(dir, 'compile-cache'), ...parseEnv(readFileSync(file, 'utf8')) },
     stdio: 'inherit',
   });
   process.exitCode = status ?? 1;
