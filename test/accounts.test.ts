@@ -126,19 +126,22 @@ test('keys rotate: while people are logged in, nobody notices; then the old key 
     }
     return replies;
   };
-  const busy = customer();
-
-  const before = await logIn(gateways[0]);
-  const oldKid = kidOf(before.accessToken);
-  assert.deepEqual(await whoRefuses(before.accessToken), []);
-  const shown = await keys('rotate');
-  const afterwards = await logIn(gateways[1]);
-  const newKid = kidOf(afterwards.accessToken);
-  assert.notEqual(newKid, oldKid);
-  assert.deepEqual(await whoRefuses(afterwards.accessToken), []);
-  assert.deepEqual(await whoRefuses(before.accessToken), []);
-  isRotated = true;
-  assert.deepEqual(await busy, new Set([200]));
+  const operator = async () => {
+    try {
+      const before = await logIn(gateways[0]);
+      assert.deepEqual(await whoRefuses(before.accessToken), []);
+      const shown = await keys('rotate');
+      const afterwards = await logIn(gateways[1]);
+      assert.notEqual(kidOf(afterwards.accessToken), kidOf(before.accessToken));
+      assert.deepEqual(await whoRefuses(afterwards.accessToken), []);
+      assert.deepEqual(await whoRefuses(before.accessToken), []);
+      return { before, shown, oldKid: kidOf(before.accessToken), newKid: kidOf(afterwards.accessToken) };
+    } finally {
+      isRotated = true;
+    }
+  };
+  const [{ before, shown, oldKid, newKid }, replies] = await Promise.all([operator(), customer()]);
+  assert.deepEqual(replies, new Set([200]));
 
   for (const call of [...userServices, ...gateways]) assert.deepEqual(await kidsOf(call), [newKid, oldKid]);
   assert.match(shown, new RegExp(`^${newKid} .* signs\\n${oldKid} .* accepted until `, 'm'));
