@@ -128,6 +128,7 @@ export function createSigningKeys(options: {
     const stored = (await findSigningKey(db)) ?? (await create(db));
     if (decrypted?.kid !== stored.kid) {
       const key = createPrivateKey({ key: decrypt(stored, encryptionKey), format: 'der', type: 'pkcs8' });
+      if (decrypted !== undefined) logger.info('another key signs from now on', { kid: stored.kid });
       decrypted = { kid: stored.kid, privateKey: key };
     }
     return decrypted;
