@@ -126,27 +126,32 @@ test('keys rotate: while people are logged in, nobody notices; then the old key 
     }
     return replies;
   };
-  const operator = async () => {
-    try {
-      const before = await logIn(gateways[0]);
-      assert.deepEqual(await whoRefuses(before.accessToken), []);
-      const shown = await keys('rotate');
-      const afterwards = await logIn(gateways[1]);
-      assert.notEqual(kidOf(afterwards.accessToken), kidOf(before.accessToken));
-      assert.deepEqual(await whoRefuses(afterwards.accessToken), []);
-      assert.deepEqual(await whoRefuses(before.accessToken), []);
-      return { before, shown, oldKid: kidOf(before.accessToken), newKid: kidOf(afterwards.accessToken) };
-    } finally {
-      isRotated = true;
+  const first = await logIn(gateways[0]);
+  const oldKid = kidOf(first.accessToken);
+  assert.deepEqual(await whoRefuses(first.accessToken), []);
+  /** The newest of one login's tokens, and the newest that the old key has signed: on a busy machine the command may take as long as a token lives. */
+  let [latest, lastOfOldKey] = [first, first];
+  const admin = async () => {
+    while (!isRotated) {
+      latest = (await refresh(gateways[1], latest.refreshToken)).body;
+      if (kidOf(latest.accessToken) === oldKid) lastOfOldKey = latest;
     }
   };
-  const [{ before, shown, oldKid, newKid }, replies] = await Promise.all([operator(), customer()]);
+  const rotation = keys('rotate').finally(() => {
+    isRotated = true;
+  });
+  const [shown, replies] = await Promise.all([rotation, customer(), admin()]);
+  const { accessToken } = await logIn(gateways[1]);
+  const newKid = kidOf(accessToken);
+  assert.notEqual(newKid, oldKid);
+  assert.deepEqual(await whoRefuses(accessToken), []);
+  assert.deepEqual(await whoRefuses(lastOfOldKey.accessToken), []);
   assert.deepEqual(replies, new Set([200]));
 
   for (const call of [...userServices, ...gateways]) assert.deepEqual(await kidsOf(call), [newKid, oldKid]);
   assert.match(shown, new RegExp(`^${newKid} .* signs\\n${oldKid} .* accepted until `, 'm'));
   for (const call of gateways) assert.equal(kidOf((await logIn(call)).accessToken), newKid);
-  const { status, body } = await refresh(gateways[1], before.refreshToken);
+  const { status, body } = await refresh(gateways[1], latest.refreshToken);
   assert.deepEqual([status, kidOf(body.accessToken)], [200, newKid], 'a login outlives the key');
 
   // The tokens' life passes as it does; the minute more, for clocks that differ, has passed already.
@@ -154,14 +159,13 @@ test('keys rotate: while people are logged in, nobody notices; then the old key 
   await users.connect();
   await users.query("update signing_keys set retired_at = retired_at - interval '60 s' where retired_at is not null");
   await users.end();
-  assert.ok((await kidsOf(gateways[0])).includes(oldKid ?? ''), 'not before its tokens have expired');
   await waitFor(
     'the old key is gone',
     async () => (await kidsOf(userServices[0])).length === 1,
-    (ACCESS_TOKEN_TTL_S + 10) * 1_000,
+    (ACCESS_TOKEN_TTL_S + 60) * 1_000,
   );
   for (const call of [...userServices, ...gateways]) assert.deepEqual(await kidsOf(call), [newKid]);
-  assert.equal((await whoRefuses(before.accessToken)).length, 4 * calls.length);
+  assert.equal((await whoRefuses(lastOfOldKey.accessToken)).length, 4 * calls.length);
   assert.deepEqual(await whoRefuses((await logIn(gateways[0])).accessToken), []);
   assert.match(await keys(), new RegExp(`^${newKid} .* signs\\n${oldKid} .* gone$`, 'm'));
 });
