@@ -310,7 +310,7 @@ describe('redrive', () => {
   });
 
   test('killed in the middle: every message is in one of the two queues, and a second run moves the rest', async () => {
-    const ids = Array.from({ length: 300 }, () => randomUUIDv7());
+    const ids = Array.from({ length: 1_000 }, () => randomUUIDv7());
     for (const messageId of ids) await park(ORDERS, 'not JSON', { messageId });
     const child = spawnDeadLetters(env, ['redrive', '--all']);
     await waitFor('some have moved', async () => (await channel.checkQueue(queueOf(ORDERS))).messageCount > 0);

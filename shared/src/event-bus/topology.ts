@@ -126,7 +126,7 @@ export const MONITORING = 'monitoring';
 /** The user that may take from the dead-letter queues and send back to the main queues what was in them. */
 export const OPERATOR = 'operator';
 
-/** What those users may do that are no service's. The keys of a direct exchange can't be permitted one by one: the operator could also delay. */
+/** What those users may do that are no service's. What the operator sends to a service, the service believes: its password is worth as much as those of all services. */
 const permissionsOfPeople: Record<string, { configure: string; write: string; read: string }> = {
   [MONITORING]: { configure: '^$', write: '^$', read: '.*' },
   [OPERATOR]: {
