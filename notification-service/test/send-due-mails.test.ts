@@ -139,7 +139,7 @@ test('the database goes away when the mail server takes a mail: it is recorded l
   [service, other] = await Promise.all([world.start(), world.start()]);
 });
 
-test('a copy is killed while it sends: another one sends the mail when the lease is over', async () => {
+test('a copy is killed while it sends: another one sends the mail when the lease is over', async (t) => {
   const order = { ...aCustomer(), orderId: randomUUIDv7() };
   const { orderId, ...customer } = order;
   await Promise.all([service.stop(), other.stop()]);
@@ -147,6 +147,8 @@ test('a copy is killed while it sends: another one sends the mail when the lease
     env: { ...process.env, ...world.settings() },
     stdio: 'ignore',
   });
+  // A child that outlives a test that failed would keep this process from ending.
+  t.after(() => child.kill('SIGKILL'));
   const arrived = Promise.withResolvers<void>();
   world.mailServer.beforeTaking = async () => {
     arrived.resolve();
