@@ -35,7 +35,7 @@ quietLogger.silent = process.env.TEST_LOG_LEVEL === undefined;
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T> | T,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
   pauseMs = 20,
 ): Promise<Exclude<T, false | undefined>> {
   const endsAt = performance.now() + timeoutMs;
