@@ -122,32 +122,31 @@ async function walk(
   choose: Choose,
   explored: Explored,
 ): Promise<void> {
-  const order = await world.placeOrder(ending);
-  const begun: Walk = {
-    ending,
-    order,
-    service,
-    arrivals: [],
-    delivered: [],
-    heard: [],
-    stepsLeft: [...(ending.steps ?? [])],
-    isCharging: false,
-  };
+  const arrivals: string[] = [];
   try {
-    await goOn(world, begun, (arrivals, options) => way[arrivals.length] ?? choose(arrivals, options));
-    if (isOvertaken(world, begun)) {
-      explored.overtaken += 1;
-      await bringToAnEnd(world, begun);
-      world.underWay.delete(order);
-      return await walk(world, ending, service, begun.arrivals, choose, explored);
-    }
+    const order = await world.placeOrder(ending);
+    const begun: Walk = {
+      ending,
+      order,
+      service,
+      arrivals,
+      delivered: [],
+      heard: [],
+      stepsLeft: [...(ending.steps ?? [])],
+      isCharging: false,
+    };
+    await goOn(world, begun, (before, options) => way[before.length] ?? choose(before, options));
+    const isToBeRepeated = isOvertaken(world, begun);
+    if (isToBeRepeated) await bringToAnEnd(world, begun);
     // Once more when all is over, the last ones first.
     for (const { told, to } of begun.delivered.toReversed()) if (to === service) world.network.deliverAgain(told, to);
     world.underWay.delete(order);
-    explored.walks.push(begun);
+    if (!isToBeRepeated) return void explored.walks.push(begun);
   } catch (error) {
-    explored.failures.push(`${describe(begun)}: ${(error as Error).message}`);
+    return void explored.failures.push(`${describe({ service, arrivals })}: ${(error as Error).message}`);
   }
+  explored.overtaken += 1;
+  await walk(world, ending, service, arrivals, choose, explored);
 }
 
 /** Whether the deadline has come, or is about to, while nobody waits for it: the machine was too slow. */
