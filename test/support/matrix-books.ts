@@ -1,21 +1,19 @@
 // What the services' databases say of an order: read only, and straight from them, so that a test sees every state as soon as it is there.
-import type { ServiceName } from '@glasshouse/shared/contracts';
 import { type Document, MongoClient } from 'mongodb';
 import pg from 'pg';
 
-/** An event that was given to a service. */
-export interface Delivery {
-  eventId: string;
-  to: ServiceName;
-}
+/** The services that hear of the saga's events. */
+export const listeners = ['product-service', 'payment-service', 'order-service', 'notification-service'] as const;
+export type Listener = (typeof listeners)[number];
 
-/** What is under way at one moment, of the orders that were asked about. */
+/** What is under way in one service at one moment, of the orders and events that were asked about. */
 export interface Look {
-  isHandled(delivery: Delivery): boolean;
-  /** Whose charge has begun and not come to an end. */
+  /** The ids of the events that it has handled. */
+  handled: ReadonlySet<string>;
+  /** What is still to be done for an order, in words; undefined where nothing is. */
+  busyWith(orderId: string): string | undefined;
+  /** The orders whose charge has begun and not come to an end. */
   charging: ReadonlySet<string>;
-  /** What else is still to be done for an order, in words; undefined where nothing is. */
-  busy(orderId: string): string | undefined;
 }
 
 /** What all services say of one order. Amounts in minor units. */
@@ -28,21 +26,16 @@ export interface Books {
   mails: { occasion: string; status: string }[];
 }
 
-export type Reader = Awaited<ReturnType<typeof openBooks>>;
-
-const isTelling = "array(select event->>'subject' from outbox where (event->>'subject')::uuid = any($2)) as telling";
-const isHandled = 'array(select event_id from inbox where event_id = any($1)) as handled';
-
 /** One statement is one moment: what a handler or a worker commits together is seen together. */
-const ordersUnderWay = `select ${isHandled}, ${isTelling}`;
-const paymentsUnderWay = `select ${isHandled}, ${isTelling},
+const outboxAndInbox = `array(select event_id from inbox where event_id = any($1)) as handled,
+  array(select event->>'subject' from outbox where (event->>'subject')::uuid = any($2)) as telling`;
+const orderServiceUnderWay = `select ${outboxAndInbox}`;
+const paymentServiceUnderWay = `select ${outboxAndInbox},
   array(select order_id from payments where order_id = any($2) and status = 'charging') as charging,
   array(select order_id from payments where order_id = any($2) and status = 'due' and reserved and not cancel_requested
-          and amount is not null and pay_by > clock_timestamp()) as chargeable,
+          and amount is not null and pay_by > clock_timestamp()) as "charge due",
   array(select order_id from refunds join payments on payments.id = payment_id
-        where order_id = any($2) and refunds.status = 'due') as refunding`;
-
-type UnderWay = Record<string, string[]>;
+        where order_id = any($2) and refunds.status = 'due') as "refund due"`;
 
 /** @param admin a platform's superuser's access */
 export async function openBooks(admin: { postgresUrl: string | undefined; mongoUrl: string }) {
@@ -61,52 +54,43 @@ export async function openBooks(admin: { postgresUrl: string | undefined; mongoU
   const find = <D extends Document>(database: string, name: string, filter: Document, fields: Document) =>
     mongo.db(database).collection(name).find<D>(filter).project<D>(fields).toArray();
 
-  const lookAtPostgres = async (pool: pg.Pool, statement: string, ids: string[], orderIds: string[]) => {
-    const { rows } = await pool.query<UnderWay>({ name: 'look', text: statement, values: [ids, orderIds] });
+  const inPostgres = async (pool: pg.Pool, statement: string, eventIds: string[], orderIds: string[]) => {
+    const { rows } = await pool.query<Record<string, string[]>>({
+      name: 'look',
+      text: statement,
+      values: [eventIds, orderIds],
+    });
     return rows[0] ?? {};
   };
-  /** In this order: what was handled has left its mark in what is read after it. */
-  const lookAtMongo = async (database: string, ids: string[], name: string, filter: Document): Promise<UnderWay> => {
-    const handled = await find<{ _id: string }>(database, 'inbox', { _id: { $in: ids } }, { _id: 1 });
-    const found = await find(database, name, filter, { orderId: 1, 'event.subject': 1 });
-    return {
-      handled: handled.map(({ _id }) => _id),
-      [name]: found.map((document) => document.orderId ?? document.event.subject),
-    };
+  const handledInMongo = async (database: string, eventIds: string[]) =>
+    (await find<{ _id: string }>(database, 'inbox', { _id: { $in: eventIds } }, { _id: 1 })).map(({ _id }) => _id);
+
+  /** The ids of orders, and of handled events, by what is said of them. */
+  const underWay: Record<Listener, (eventIds: string[], orderIds: string[]) => Promise<Record<string, string[]>>> = {
+    'order-service': (...ids) => inPostgres(orders, orderServiceUnderWay, ...ids),
+    'payment-service': (...ids) => inPostgres(payments, paymentServiceUnderWay, ...ids),
+    // Inboxes first: what was handled by then has left its mark in what is read after.
+    async 'product-service'(eventIds, orderIds) {
+      const handled = await handledInMongo('products', eventIds);
+      const subject = { 'event.subject': { $in: orderIds } };
+      const rows = await find<{ event: { subject: string } }>('products', 'outbox', subject, { 'event.subject': 1 });
+      return { handled, telling: rows.map(({ event }) => event.subject) };
+    },
+    async 'notification-service'(eventIds, orderIds) {
+      const handled = await handledInMongo('notifications', eventIds);
+      const filter = { orderId: { $in: orderIds }, status: { $ne: 'sent' } };
+      const mails = await find<{ orderId: string }>('notifications', 'mails', filter, { orderId: 1 });
+      return { handled, 'mail due': mails.map(({ orderId }) => orderId) };
+    },
   };
 
   return {
-    /** @param deliveries those that are worth asking about */
-    async look(orderIds: string[], deliveries: readonly Delivery[]): Promise<Look> {
-      const to = (service: ServiceName) =>
-        deliveries.filter((delivery) => delivery.to === service).map(({ eventId }) => eventId);
-      const [order, payment, product, notification] = await Promise.all([
-        lookAtPostgres(orders, ordersUnderWay, to('order-service'), orderIds),
-        lookAtPostgres(payments, paymentsUnderWay, to('payment-service'), orderIds),
-        lookAtMongo('products', to('product-service'), 'outbox', { 'event.subject': { $in: orderIds } }),
-        lookAtMongo('notifications', to('notification-service'), 'mails', {
-          orderId: { $in: orderIds },
-          status: { $ne: 'sent' },
-        }),
-      ]);
-      const handled: Partial<Record<ServiceName, Set<string>>> = {
-        'order-service': new Set(order.handled),
-        'payment-service': new Set(payment.handled),
-        'product-service': new Set(product.handled),
-        'notification-service': new Set(notification.handled),
-      };
-      const busy = [
-        ['order-service has something to tell', order.telling],
-        ['payment-service has something to tell', payment.telling],
-        ['product-service has something to tell', product.outbox],
-        ['a charge is due', payment.chargeable],
-        ['a refund is due', payment.refunding],
-        ['a mail is not sent', notification.mails],
-      ] as const;
+    async look(service: Listener, eventIds: string[], orderIds: string[]): Promise<Look> {
+      const { handled, charging, ...rest } = await underWay[service](eventIds, orderIds);
       return {
-        isHandled: (delivery) => handled[delivery.to]?.has(delivery.eventId) === true,
-        charging: new Set(payment.charging),
-        busy: (orderId) => busy.find(([, ids]) => ids?.includes(orderId))?.[0],
+        handled: new Set(handled),
+        busyWith: (orderId) => Object.entries(rest).find(([, ids]) => ids.includes(orderId))?.[0],
+        charging: new Set(charging),
       };
     },
 

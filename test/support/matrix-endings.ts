@@ -1,6 +1,6 @@
 // How an order can end: one row for each way, with what people, the clock and the payment provider do on the way, and the state that every order of
 // arrival has to lead to.
-import type { ServiceName } from '@glasshouse/shared/contracts';
+import type { Listener } from './matrix-books.ts';
 import type { MoodTerms } from './provider.ts';
 
 /** What has happened to an order so far. */
@@ -8,7 +8,7 @@ export interface Seen {
   /** Whether an event of that type was told by anybody. */
   told(type: string): boolean;
   /** Whether it has reached that service: an event's type, or a step's label. */
-  heard(at: ServiceName, what: string): boolean;
+  heard(at: Listener, what: string): boolean;
   /** Whether its charge has begun and the provider has not said how it ended. */
   isCharging: boolean;
 }
@@ -28,7 +28,7 @@ export interface Hands {
 /** What somebody or the clock does, once. It reaches one service, and there it may come before or after any event that waits. */
 export interface Step {
   label: string;
-  at: ServiceName;
+  at: Listener;
   /** From when on it is possible. */
   when(seen: Seen): boolean;
   run(order: Hands): Promise<unknown>;
@@ -56,7 +56,7 @@ export interface Ending {
   moods?: readonly MoodTerms[];
   steps?: readonly Step[];
   /** What makes it this ending and no other: whether `what` must not reach the service `at` yet. */
-  mustWait?(what: string, at: ServiceName, seen: Seen): boolean;
+  mustWait?(what: string, at: Listener, seen: Seen): boolean;
   /** Whether the provider leaves the charge open for now. */
   leavesOpen?(seen: Seen): boolean;
   outcome: Outcome;

@@ -1,7 +1,7 @@
 // The test as the network: every event of the saga comes here instead of to the services, and goes on to each of them when, in which order and how
 // often the test wants.
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
-import { type CloudEvent, definitionsByType, type ServiceName, serviceNames } from '@glasshouse/shared/contracts';
+import { type CloudEvent, definitionsByType, serviceNames } from '@glasshouse/shared/contracts';
 import {
   consumedBy,
   DEAD_KEY,
@@ -12,6 +12,7 @@ import {
   retryExchangeOf,
 } from '@glasshouse/shared/event-bus';
 import { type ConsumeMessage, connect } from 'amqplib';
+import { type Listener, listeners } from './matrix-books.ts';
 
 /** An event as its publisher has sent it. */
 export interface Told {
@@ -25,9 +26,9 @@ export interface Network {
   /** Resolves when an event of that type has been told of the order. */
   untilTold(orderId: string, type: string, timeoutMs: number): Promise<void>;
   /** Puts two copies of an event into a service's queue, one right behind the other. */
-  deliver(told: Told, to: ServiceName): void;
+  deliver(told: Told, to: Listener): void;
   /** Puts in one more, as it comes to a service whose inbox has forgotten it: under another id. Only what the service has done tells it. */
-  deliverAgain(told: Told, to: ServiceName): void;
+  deliverAgain(told: Told, to: Listener): void;
   /** Resolves when everything that the exchange had taken before is here. */
   flush(): Promise<void>;
   /** What services could not handle when it came, in words; empty unless something is wrong. */
@@ -39,7 +40,8 @@ export interface Network {
 const isOfTheSaga = (type: string) => /^(order|inventory|payment)\./.test(type);
 
 /** Who acts on an event. */
-export const listenersOf = ({ type }: CloudEvent): readonly ServiceName[] => definitionsByType.get(type)?.to ?? [];
+export const listenersOf = ({ type }: CloudEvent): Listener[] =>
+  listeners.filter((service) => definitionsByType.get(type)?.to.includes(service));
 
 /**
  * Takes the saga's events away from the services' queues. Call it while no order is under way.
@@ -86,7 +88,7 @@ export async function takeOverNetwork(rabbitmqUrl: string): Promise<Network> {
   };
   await channel.consume(failed, (message) => message && noteFault(message), { noAck: true });
 
-  const put = (to: ServiceName, content: Buffer, properties: ConsumeMessage['properties']) => {
+  const put = (to: Listener, content: Buffer, properties: ConsumeMessage['properties']) => {
     const { messageId, contentType, type, headers } = properties;
     channel.sendToQueue(queueOf(to), content, { persistent: true, messageId, contentType, type, headers });
   };

@@ -4,24 +4,23 @@
 // nothing else can move, so that as many wait as can wait; each one that could come next is a way of its own to go on. What a person or the clock
 // does to that service can come before or after any event, just the same.
 import assert from 'node:assert/strict';
-import type { EventOf, orderCancelled, orderCreated, ServiceName } from '@glasshouse/shared/contracts';
+import type { EventOf, orderCancelled, orderCreated } from '@glasshouse/shared/contracts';
+import { type Listener, listeners } from './matrix-books.ts';
 import { DEADLINE, type Ending, type Seen, type Step } from './matrix-endings.ts';
 import { listenersOf, type Told } from './matrix-network.ts';
-import type { OrderInHand, World } from './matrix-world.ts';
+import type { Delivery, OrderInHand, World } from './matrix-world.ts';
 
-type Listener = keyof Ending['orders'];
-/** The services that hear of the saga's events. */
-const listeners: readonly Listener[] = ['product', 'payment', 'order', 'notification'];
+export const shortName = (service: Listener) => service.replace('-service', '') as keyof Ending['orders'];
 
 /** An order on its way to its ending. */
 export interface Walk {
   ending: Ending;
   order: OrderInHand;
   /** The service that is looked at, and what has reached it, in this order. */
-  service: ServiceName;
+  service: Listener;
   arrivals: string[];
-  delivered: { told: Told; to: ServiceName }[];
-  heard: { at: ServiceName; what: string }[];
+  delivered: Delivery[];
+  heard: { at: Listener; what: string }[];
   stepsLeft: Step[];
   isCharging: boolean;
 }
@@ -29,7 +28,7 @@ export interface Walk {
 /** What can happen next: an event or a step reaches a service. */
 interface Move {
   what: string;
-  at: ServiceName;
+  at: Listener;
   isStep: boolean;
   make(): Promise<void>;
 }
@@ -53,12 +52,12 @@ export interface Explored {
 export async function explore(world: World, ending: Ending, isLong = false): Promise<Explored> {
   const explored: Explored = { walks: [], failures: [], overtaken: 0 };
   await Promise.all(
-    listeners.map(async (listener) => {
+    listeners.map(async (service) => {
       const ways = createWays();
       const running = new Set<Promise<void>>();
       const start = (way: readonly string[]) => {
         const walking = world.slots
-          .withOne(() => walk(world, ending, `${listener}-service`, way, choose, explored))
+          .withOne(() => walk(world, ending, service, way, choose, explored))
           .finally(() => running.delete(walking));
         running.add(walking);
       };
@@ -70,7 +69,7 @@ export async function explore(world: World, ending: Ending, isLong = false): Pro
         if (!isLong) startOpen();
         return chosen;
       };
-      for (let count = isLong ? ending.orders[listener] : 1; count > 0; count -= 1) start([]);
+      for (let count = isLong ? ending.orders[shortName(service)] : 1; count > 0; count -= 1) start([]);
       while (running.size > 0) {
         await Promise.all(running);
         startOpen();
@@ -117,7 +116,7 @@ function createWays() {
 async function walk(
   world: World,
   ending: Ending,
-  service: ServiceName,
+  service: Listener,
   way: readonly string[],
   choose: Choose,
   explored: Explored,
@@ -192,38 +191,42 @@ export async function repair(world: World, walk: Walk, step: Step): Promise<void
 
 /** Lets things happen until nothing more can, or the deadline overtakes the order. */
 async function goOn(world: World, walk: Walk, choose: Choose): Promise<void> {
-  for (let news: Walk['delivered'] = []; ; ) {
-    const deliveries = news.map(({ told, to }) => ({ eventId: told.event.id, to }));
-    const before = walk.delivered.length;
+  let services: readonly Listener[] = listeners;
+  for (let seen = walk.delivered.length; ; ) {
+    const news = walk.delivered.slice(seen);
+    seen = walk.delivered.length;
     const leavesOpen = walk.ending.leavesOpen?.(seenOf(world, walk)) ?? false;
-    walk.isCharging = (await world.settled(walk.order.id, deliveries, leavesOpen)).isCharging;
-
+    const isCharging = await world.settled(walk.order.id, news, services, leavesOpen);
+    if (services.includes('payment-service')) walk.isCharging = isCharging;
     if (isOvertaken(world, walk)) return;
 
-    const moves = possibleMoves(world, walk);
-    const elsewhere = moves.filter(({ at }) => at !== walk.service);
-    const events = elsewhere.filter(({ isStep }) => !isStep);
-    const here = moves.filter(({ at }) => at === walk.service);
-    const [step] = elsewhere.filter(({ isStep }) => isStep);
-    if (events.length > 0) {
-      // Services do not wait for each other; each gets its events one after the other.
-      for (const first of Map.groupBy(events, ({ at }) => at).values()) await first[0]?.make();
-    } else if (step !== undefined) await step.make();
-    else if (here.length > 0) {
-      const options = [...new Set(here.map(({ what }) => what))].sort();
-      const chosen = choose([...walk.arrivals], options);
-      const move = here.find(({ what }) => what === chosen);
-      assert.ok(move !== undefined, `${chosen} can't come next, but ${options.join(' or ')}`);
-      walk.arrivals.push(chosen);
-      await move.make();
-    } else break;
-    news = walk.delivered.slice(before);
+    const moves = nextMoves(walk, possibleMoves(world, walk), choose);
+    if (moves.length === 0) break;
+    for (const move of moves) await move.make();
+    services = moves.map(({ at }) => at);
   }
   const never = [
     ...walk.stepsLeft.map(({ label }) => label),
     ...waitingFor(world, walk).map(({ told }) => told.event.type),
   ];
   assert.deepEqual(never, [], 'nothing happens any more, and these were never possible');
+}
+
+/** What happens now: what the other services wait for, then what somebody does to them, then one thing to the service that is looked at. */
+function nextMoves(walk: Walk, possible: readonly Move[], choose: Choose): Move[] {
+  const elsewhere = possible.filter(({ at }) => at !== walk.service);
+  const events = elsewhere.filter(({ isStep }) => !isStep);
+  // Services do not wait for each other; each gets its events one after the other.
+  if (events.length > 0) return listeners.flatMap((service) => events.find(({ at }) => at === service) ?? []);
+  if (elsewhere.length > 0) return elsewhere;
+  const here = possible.filter(({ at }) => at === walk.service);
+  if (here.length === 0) return [];
+  const options = [...new Set(here.map(({ what }) => what))].sort();
+  const chosen = choose([...walk.arrivals], options);
+  const move = here.find(({ what }) => what === chosen);
+  assert.ok(move !== undefined, `${chosen} can't come next, but ${options.join(' or ')}`);
+  walk.arrivals.push(chosen);
+  return [move];
 }
 
 function seenOf({ network }: World, { order, heard, isCharging }: Walk): Seen {
@@ -236,7 +239,7 @@ function seenOf({ network }: World, { order, heard, isCharging }: Walk): Seen {
 }
 
 /** The events that a service has not been given yet. */
-function waitingFor({ network }: World, { order, delivered }: Walk): Walk['delivered'] {
+function waitingFor({ network }: World, { order, delivered }: Walk): Delivery[] {
   return network
     .toldOf(order.id)
     .flatMap((told) => listenersOf(told.event).map((to) => ({ told, to })))

@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Reply } from '@glasshouse/shared/testing';
 import { waitFor } from '@glasshouse/shared/testing';
 import type { Platform } from '../../infrastructure/local/src/platform.ts';
-import { type Delivery, type Look, openBooks } from './matrix-books.ts';
+import { type Listener, type Look, listeners, openBooks } from './matrix-books.ts';
 import { type Ending, type Hands, PRICE, QUANTITY } from './matrix-endings.ts';
-import { takeOverNetwork } from './matrix-network.ts';
+import { type Told, takeOverNetwork } from './matrix-network.ts';
 import { startTestPlatform } from './platform.ts';
 import { createProvider } from './provider.ts';
 import { type Customer, createShop } from './shop.ts';
@@ -166,52 +166,66 @@ function createSlots(count: number) {
   };
 }
 
+/** What has been given to which service. */
+export interface Delivery {
+  told: Told;
+  to: Listener;
+}
+
 interface Waiting {
   orderId: string;
   deliveries: readonly Delivery[];
+  services: readonly Listener[];
   leavesOpen: boolean;
   giveUpAt: number;
-  resolve(state: { isCharging: boolean }): void;
+  resolve(isCharging: boolean): void;
   reject(error: Error): void;
 }
 
-/** Looks at all orders that somebody waits for at once: with many of them that costs hardly more than with one. */
+/** Looks for all orders that somebody waits for at once: with many of them that costs hardly more than with one. */
 function createWatch(
-  { look }: { look(orderIds: string[], deliveries: readonly Delivery[]): Promise<Look> },
-  { flush, toldOf }: Pick<Awaited<ReturnType<typeof takeOverNetwork>>, 'flush' | 'toldOf'>,
+  { look }: Pick<Awaited<ReturnType<typeof openBooks>>, 'look'>,
+  { flush }: Pick<Awaited<ReturnType<typeof takeOverNetwork>>, 'flush'>,
 ) {
   const waiting = new Set<Waiting>();
-  let looking = false;
+  let isLooking = false;
 
-  /** Why an order has not come to rest; undefined where it has. */
-  const restlessness = ({ orderId, deliveries, leavesOpen }: Waiting, seen: Look): string | undefined => {
-    const open = deliveries.find((delivery) => !seen.isHandled(delivery));
-    if (open !== undefined) {
-      const told = toldOf(orderId).find(({ event }) => event.id === open.eventId);
-      return `${open.to} has not handled ${told?.event.type}`;
-    }
-    return seen.busy(orderId) ?? (seen.charging.has(orderId) && !leavesOpen ? 'a charge is under way' : undefined);
+  /** What a service still has to do for an order; undefined where there is nothing. */
+  const unfinished = ({ orderId, deliveries, leavesOpen }: Waiting, service: Listener, seen: Look | undefined) => {
+    const open = deliveries.find(({ to, told }) => to === service && !seen?.handled.has(told.event.id));
+    const busyWith = open === undefined ? seen?.busyWith(orderId) : `${open.told.event.type} not handled`;
+    const isCharging = seen?.charging.has(orderId) === true && !leavesOpen;
+    const what = busyWith ?? (isCharging ? 'charging' : undefined);
+    return what && `${service}: ${what}`;
   };
 
   const lookAgain = async () => {
     const asked = [...waiting];
-    const seen = await look(
-      asked.map(({ orderId }) => orderId),
-      asked.flatMap(({ deliveries }) => deliveries),
+    const seen = new Map<Listener, Look>();
+    await Promise.all(
+      listeners.map(async (service) => {
+        const concerned = asked.filter(({ services }) => services.includes(service));
+        if (concerned.length === 0) return;
+        const deliveries = concerned.flatMap((one) => one.deliveries.filter(({ to }) => to === service));
+        const eventIds = deliveries.map(({ told }) => told.event.id);
+        const orderIds = concerned.map(({ orderId }) => orderId);
+        seen.set(service, await look(service, eventIds, orderIds));
+      }),
     );
     // Whatever a service has published by now is here before anybody goes on.
     await flush();
     for (const one of asked) {
-      const reason = restlessness(one, seen);
+      const reasons = one.services.map((service) => unfinished(one, service, seen.get(service)));
+      const reason = reasons.find((text) => text !== undefined);
       if (reason !== undefined && performance.now() < one.giveUpAt) continue;
       waiting.delete(one);
-      if (reason === undefined) one.resolve({ isCharging: seen.charging.has(one.orderId) });
-      else one.reject(new Error(`after ${SETTLED_WITHIN_MS} ms, ${reason}`));
+      if (reason === undefined) one.resolve(seen.get('payment-service')?.charging.has(one.orderId) === true);
+      else one.reject(new Error(`not settled after ${SETTLED_WITHIN_MS} ms: ${reason}`));
     }
   };
 
   const keepLooking = async () => {
-    looking = true;
+    isLooking = true;
     try {
       while (waiting.size > 0) {
         await lookAgain();
@@ -221,21 +235,27 @@ function createWatch(
       for (const one of waiting) one.reject(error as Error);
       waiting.clear();
     } finally {
-      looking = false;
+      isLooking = false;
     }
   };
 
   return {
     /**
-     * Resolves when a service has handled each of the deliveries, and all that followed from it has been done and told.
+     * Resolves when all deliveries have been handled, and all that followed from them, or was under way in these services, has been done and told.
      * @param leavesOpen whether the provider leaves the order's charge open, so that it counts as done
+     * @returns whether payment-service, if it was looked at, is charging
      * @throws where that takes too long, with the reason
      */
-    settled(orderId: string, deliveries: readonly Delivery[], leavesOpen: boolean): Promise<{ isCharging: boolean }> {
+    settled(
+      orderId: string,
+      deliveries: readonly Delivery[],
+      services: readonly Listener[],
+      leavesOpen: boolean,
+    ): Promise<boolean> {
       return new Promise((resolve, reject) => {
         const giveUpAt = performance.now() + SETTLED_WITHIN_MS;
-        waiting.add({ orderId, deliveries, leavesOpen, giveUpAt, resolve, reject });
-        if (!looking) void keepLooking();
+        waiting.add({ orderId, deliveries, services, leavesOpen, giveUpAt, resolve, reject });
+        if (!isLooking) void keepLooking();
       });
     },
   };

@@ -7,14 +7,14 @@ import { type Audit, audit, loadConfig } from '../../infrastructure/auditor/src/
 import { readMailbox } from '../../infrastructure/local/src/mailbox.ts';
 import { type Ending, endings, type Outcome, timeOuts } from './matrix-endings.ts';
 import { differenceFrom } from './matrix-state.ts';
-import { describe, explore, repair, type Walk } from './matrix-walk.ts';
+import { describe, explore, repair, shortName, type Walk } from './matrix-walk.ts';
 import { createWorld, type World } from './matrix-world.ts';
 
 /** Shown of many that are alike. */
 const MOST_SHOWN = 3;
 /** How long the broker may take to say that its queues are empty: it counts once a second. */
 const CLEAN_WITHIN_MS = 30_000;
-const LOOK_AGAIN_MS = 200;
+const LOOK_AGAIN_MS = 400;
 
 const ordersOf = ({ orders }: Ending) => Object.values(orders).reduce((sum, count) => sum + count, 0);
 
@@ -130,7 +130,7 @@ export function testMatrix({ name, copies, portOffset }: { name: string; copies:
 
 /** How many orders of arrival have been walked at each service. */
 function countOrders(walks: readonly Walk[]): Record<string, number> {
-  const ways = new Map(walks.map((walk) => [describe(walk), walk.service]));
-  const services = Object.entries(Object.groupBy(ways.values(), (service) => service));
-  return Object.fromEntries(services.map(([service, all]) => [service.replace('-service', ''), all?.length ?? 0]));
+  const ways = new Map(walks.map((walk) => [describe(walk), walk]));
+  const byService = Map.groupBy(ways.values(), ({ service }) => shortName(service));
+  return Object.fromEntries([...byService].map(([service, found]) => [service, found.length]));
 }
