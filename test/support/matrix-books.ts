@@ -117,6 +117,16 @@ export async function openBooks(admin: { postgresUrl: string | undefined; mongoU
       } as Books;
     },
 
+    /** The ids of the orders' payments and refunds. */
+    async paymentsOf(orderIds: string[]): Promise<string[]> {
+      const { rows } = await payments.query<{ id: string }>(
+        `select id from payments where order_id = any($1)
+         union all select refunds.id from refunds join payments on payments.id = payment_id where order_id = any($1)`,
+        [orderIds],
+      );
+      return rows.map(({ id }) => id);
+    },
+
     async close(): Promise<void> {
       await Promise.all([orders.end(), payments.end(), mongo.close()]);
     },

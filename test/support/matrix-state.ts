@@ -1,5 +1,6 @@
 // What can be seen of an order that has come to its end, and what has to be seen.
 import { isDeepStrictEqual } from 'node:util';
+import { waitFor } from '@glasshouse/shared/testing';
 import { type Ending, type Outcome, PRICE, QUANTITY } from './matrix-endings.ts';
 import type { OrderInHand, World } from './matrix-world.ts';
 import type { LedgerCharge } from './provider.ts';
@@ -57,7 +58,10 @@ async function readState(
   ledger: readonly LedgerCharge[],
 ): Promise<State> {
   const { books, network, shop, admin } = world;
-  const [found, timeline] = await Promise.all([books.read(id, productIds), shop.timelineOf(admin, id)]);
+  const [found, timeline] = await Promise.all([
+    books.read(id, productIds),
+    waitFor('the timeline', () => shop.timelineOf(admin, id)),
+  ]);
   const { status, cancel_reason: reason } = found.order;
   const charges = ledger.filter(({ metadata }) => metadata.orderId === id);
   const told = network.toldOf(id).map(({ event }) => event);

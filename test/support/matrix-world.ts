@@ -18,6 +18,8 @@ const SAGA_TIMEOUT_S = 10;
 const AT_ONCE = 4;
 /** Between two looks at the databases. */
 const PAUSE_MS = 20;
+/** How long to wait for what is only a matter of time. */
+const PATIENCE_MS = 60_000;
 /** How long a service may take to do what an event asks of it. */
 const SETTLED_WITHIN_MS = 30_000;
 
@@ -54,7 +56,7 @@ export async function createWorld(options: { copies: number; portOffset: number 
 async function inhabit(platform: Platform) {
   const shop = createShop(platform.gatewayUrl);
   // Passwords are hashed slowly on purpose: on a busy machine, too slowly for the gateway's patience.
-  const patiently = (enter: () => Promise<Customer>) => waitFor('somebody is logged in', enter, 60_000);
+  const patiently = (enter: () => Promise<Customer>) => waitFor('somebody is logged in', enter, PATIENCE_MS);
   const [admin, alice, bob] = (await Promise.all([shop.admin, shop.alice, shop.register].map(patiently))) as [
     Customer,
     Customer,
@@ -69,8 +71,10 @@ async function inhabit(platform: Platform) {
   const underWay = new Set<OrderInHand>();
   let placed = 0;
 
-  const expect = async (status: number, call: Promise<Reply>) => {
-    const reply = await call;
+  /** Calls again where the gateway's patience is over before a busy machine has answered. A call under a key is made once, however often it comes. */
+  const insist = async (status: number, call: () => Promise<Reply>) => {
+    const hasAnswered = (reply: Reply) => reply.status !== 503 && reply.status !== 504 && reply;
+    const reply = await waitFor('an answer', async () => hasAnswered(await call()), PATIENCE_MS);
     assert.equal(reply.status, status, JSON.stringify(reply.body));
     return reply.body;
   };
@@ -78,13 +82,18 @@ async function inhabit(platform: Platform) {
   /** Places an order as the ending wants it. No service hears of it before the test tells it. */
   async function placeOrder({ stock = [5], paymentMethod, moods = [] }: Ending): Promise<OrderInHand> {
     const customer = placed++ % 2 === 0 ? alice : bob;
-    const productIds = await Promise.all(stock.map((units) => shop.createProduct(admin, units, PRICE)));
+    const productIds = await Promise.all(
+      stock.map((units) => waitFor('a product', () => shop.createProduct(admin, units, PRICE), PATIENCE_MS)),
+    );
     const items = productIds.map((productId) => ({ productId, quantity: QUANTITY }));
-    const { id } = await expect(201, shop.placeOrder(customer, { items, ...(paymentMethod && { paymentMethod }) }));
+    const wanted = { items, key: randomUUID(), ...(paymentMethod && { paymentMethod }) };
+    const { id } = await insist(201, () => shop.placeOrder(customer, wanted));
     const rules = await Promise.all(moods.map((mood) => provider.setMood({ ...mood, order_id: id })));
 
-    const post = (status: number, path: string, { token }: Customer, body?: object) =>
-      expect(status, shop.call('POST', path, { token, body, headers: { 'idempotency-key': randomUUID() } }));
+    const post = (status: number, path: string, { token }: Customer, body?: object) => {
+      const request = { token, body, headers: { 'idempotency-key': randomUUID() } };
+      return insist(status, () => shop.call('POST', path, request));
+    };
     const order: OrderInHand = {
       id,
       productIds,

@@ -109,21 +109,17 @@ export function testMatrix({ name, copies, portOffset }: { name: string; copies:
   async function findingsOf({ equations }: Audit): Promise<string[]> {
     const found = equations.flatMap(({ id, findings }) => findings.map((finding) => `(${id}) ${finding.id}`));
     if (found.length === 0) return [];
-    const ledger = await world.provider.ledger();
-    const known = await Promise.all(
-      [...world.underWay].map(async ({ id, productIds }) => {
-        const { payment, refunds } = await world.books.read(id, productIds);
-        const charges = ledger.filter(({ metadata }) => metadata.orderId === id);
-        return [
-          id,
-          ...productIds,
-          payment?.id,
-          ...refunds.map((refund) => refund.id),
-          ...charges.map((charge) => charge.paymentIntentId),
-        ];
-      }),
-    );
-    const isUnderWay = (finding: string) => known.flat().some((id) => id !== undefined && finding.includes(id));
+    const orders = [...world.underWay];
+    const orderIds = orders.map(({ id }) => id);
+    const [payments, ledger] = await Promise.all([world.books.paymentsOf(orderIds), world.provider.ledger()]);
+    const charges = ledger.filter(({ metadata }) => orderIds.includes(metadata.orderId ?? ''));
+    const known = [
+      ...orderIds,
+      ...orders.flatMap(({ productIds }) => productIds),
+      ...payments,
+      ...charges.map(({ paymentIntentId }) => paymentIntentId),
+    ];
+    const isUnderWay = (finding: string) => known.some((id) => finding.includes(id));
     return found.filter((finding) => !isUnderWay(finding));
   }
 }

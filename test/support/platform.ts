@@ -2,8 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { waitFor } from '@glasshouse/shared/testing';
 import { type Platform, startPlatform } from '../../infrastructure/local/src/platform.ts';
-import { removePostgres } from '../../infrastructure/local/src/servers/index.ts';
+import { removePostgres, takenPortsLine } from '../../infrastructure/local/src/servers/index.ts';
+import { platformPorts } from '../../infrastructure/local/src/services.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -16,13 +18,24 @@ export async function startTestPlatform(options: {
   replicas?: number;
   env?: Record<string, string>;
 }): Promise<Platform> {
+  const { portOffset, replicas = 1 } = options;
+  // Whoever has them would answer for this platform: the same tests, say, in another folder.
+  await waitFor(
+    `the ports from ${portOffset} on are free`,
+    async () => {
+      const taken = await takenPortsLine(platformPorts(replicas, portOffset));
+      if (taken !== undefined) throw new Error(taken);
+      return true;
+    },
+    60_000,
+  );
   const dir = mkdtempSync(join(tmpdir(), 'glasshouse-test-'));
   const { PATH = '', HOME = '', MONGO_URL } = process.env;
   const platform = await startPlatform({
     dir,
     cacheDir: join(root, '.local'),
-    portOffset: options.portOffset,
-    replicas: options.replicas ?? 1,
+    portOffset,
+    replicas,
     env: {
       PATH,
       HOME,
