@@ -15,7 +15,7 @@ import { type Customer, createShop } from './shop.ts';
 /** Long enough for nearly every order to come to its end; what the deadline overtakes is walked again. */
 const SAGA_TIMEOUT_S = 10;
 /** How many orders are under way at once; those that wait for the deadline do not count. */
-const AT_ONCE = 4;
+const AT_ONCE = 8;
 /** Between two looks at the databases. */
 const PAUSE_MS = 20;
 /** How long to wait for what is only a matter of time. */
