@@ -9,6 +9,7 @@ export const routes = (deps: Pick<Deps, 'db'>): Route[] => [
     method: 'get',
     path: '/v1/notifications',
     access: 'user',
+    operationId: 'listMails',
     summary: 'List mails to customers, newest first',
     query: listMailsQuery,
     answers: { 200: mailListSchema },

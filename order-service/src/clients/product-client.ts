@@ -1,8 +1,8 @@
 // Asks product-service for a product that the price list lacks: the only synchronous call between services in the saga.
-import { AppError } from '@glasshouse/shared/errors';
 import { createServiceClient } from '@glasshouse/shared/resilience';
 import { z } from 'zod';
 import type { PricedProduct } from '../data/price-list-repository.ts';
+import { productServiceUnavailable } from '../domain/errors.ts';
 
 const productSchema = z.object({
   id: z.uuid(),
@@ -24,15 +24,7 @@ export function createProductClient(options: { urls: string[]; timeoutMs: number
       const { status, body } = await client.get(`/v1/products/${id}`);
       if (status === 404) return undefined;
       const product = productSchema.safeParse(body);
-      if (status !== 200 || !product.success)
-        throw new AppError(
-          'unavailable',
-          'product-service.unavailable',
-          'product-service gave an answer that makes no sense.',
-          {
-            retryAfterS: 1,
-          },
-        );
+      if (status !== 200 || !product.success) throw productServiceUnavailable();
       const { name, price, version } = product.data;
       return { productId: id, version, deleted: false, name, price };
     },

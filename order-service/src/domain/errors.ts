@@ -18,3 +18,7 @@ export const priceChanged = () =>
     'order.price-changed',
     'The total differs from the one that you expect: a price has changed.',
   );
+export const productServiceUnavailable = () =>
+  new AppError('unavailable', 'product-service.unavailable', 'product-service gave an answer that makes no sense.', {
+    retryAfterS: 1,
+  });

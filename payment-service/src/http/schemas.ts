@@ -1,5 +1,5 @@
 // What comes in and goes out over HTTP. Types and API documents come from here.
-import { money, pageQuery, text } from '@glasshouse/shared/http';
+import { listOf, money, moneyOut, pageQuery, text } from '@glasshouse/shared/http';
 import { z } from 'zod';
 import type { PaymentView } from '../data/payment-repository.ts';
 import { paymentStatuses } from '../domain/payment.ts';
@@ -7,35 +7,67 @@ import { type Refund, refundStatuses } from '../domain/refund.ts';
 
 export const listPaymentsQuery = z.strictObject({ ...pageQuery, orderId: z.uuid().toLowerCase().optional() });
 
-export const requestRefundBody = z.strictObject({
-  /** Money, or minor units of the payment's currency; all that is left, where not given. */
-  amount: z.union([z.int().positive(), z.strictObject({ ...money.shape, amount: z.int().positive() })]).optional(),
-  reason: text(1, 500),
-});
+export const requestRefundBody = z
+  .strictObject({
+    /** Money, or minor units of the payment's currency; all that is left, where not given. */
+    amount: z.union([z.int().positive(), z.strictObject({ ...money.shape, amount: z.int().positive() })]).optional(),
+    reason: text(1, 500),
+  })
+  .meta({
+    id: 'RequestRefund',
+    examples: [{ amount: { amount: 1000, currency: 'USD' }, reason: 'A scratch on the kettle.' }],
+  });
 
-const moneyOut = z.object({ amount: z.int(), currency: z.string() });
+export const paymentSchema = z
+  .object({
+    id: z.uuid(),
+    orderId: z.uuid(),
+    status: z.enum(paymentStatuses),
+    amount: moneyOut,
+    refunded: moneyOut,
+    failureCode: z.string().optional(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({
+    id: 'Payment',
+    examples: [
+      {
+        id: '019c0f40-1c88-7b0e-b1d2-6f2f8e9a7d20',
+        orderId: '019c0f40-1be2-7f5d-8a77-0d9e6c3b4a10',
+        status: 'captured',
+        amount: { amount: 9800, currency: 'USD' },
+        refunded: { amount: 0, currency: 'USD' },
+        createdAt: '2026-11-21T10:15:00.000Z',
+        updatedAt: '2026-11-21T10:15:01.000Z',
+      },
+    ],
+  });
 
-export const paymentSchema = z.object({
-  id: z.uuid(),
-  orderId: z.uuid(),
-  status: z.enum(paymentStatuses),
-  amount: moneyOut,
-  refunded: moneyOut,
-  failureCode: z.string().optional(),
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
-});
+export const paymentListSchema = listOf(paymentSchema);
 
-export const paymentListSchema = z.object({ items: z.array(paymentSchema), nextCursor: z.string().nullable() });
-
-export const refundSchema = z.object({
-  id: z.uuid(),
-  paymentId: z.uuid(),
-  amount: moneyOut,
-  reason: z.string(),
-  status: z.enum(refundStatuses),
-  createdAt: z.iso.datetime(),
-});
+export const refundSchema = z
+  .object({
+    id: z.uuid(),
+    paymentId: z.uuid(),
+    amount: moneyOut,
+    reason: z.string(),
+    status: z.enum(refundStatuses),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({
+    id: 'Refund',
+    examples: [
+      {
+        id: '019c0f47-52a4-7e19-a0c3-94be1d5f7e30',
+        paymentId: '019c0f40-1c88-7b0e-b1d2-6f2f8e9a7d20',
+        amount: { amount: 1000, currency: 'USD' },
+        reason: 'A scratch on the kettle.',
+        status: 'due',
+        createdAt: '2026-11-21T10:15:01.000Z',
+      },
+    ],
+  });
 
 export function toRefundJson(refund: Refund): z.input<typeof refundSchema> {
   const { cause: _cause, createdAt, ...rest } = refund;

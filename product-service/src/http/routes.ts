@@ -1,6 +1,8 @@
 // The URL table.
 import { created, noContent, ok, type Route, route } from '@glasshouse/shared/http';
 import type { Deps } from '../deps.ts';
+import { notEnoughStock, productNotFound, staleVersion, tooMuchStock } from '../domain/errors.ts';
+import { MAX_STOCK } from '../domain/product.ts';
 import { changeStock } from '../handlers/change-stock.ts';
 import { createProduct } from '../handlers/create-product.ts';
 import { deleteProduct } from '../handlers/delete-product.ts';
@@ -23,6 +25,7 @@ export const routes = (deps: Deps): Route[] => [
     method: 'get',
     path: '/v1/products',
     access: 'anyone',
+    operationId: 'listProducts',
     summary: 'Search the catalogue',
     query: listProductsQuery,
     answers: { 200: productListSchema },
@@ -35,6 +38,7 @@ export const routes = (deps: Deps): Route[] => [
     method: 'post',
     path: '/v1/products',
     access: 'admin',
+    operationId: 'createProduct',
     summary: 'Add a product to the catalogue',
     body: createProductBody,
     answers: { 201: productSchema },
@@ -47,17 +51,21 @@ export const routes = (deps: Deps): Route[] => [
     method: 'get',
     path: '/v1/products/:id',
     access: 'anyone',
+    operationId: 'getProduct',
     summary: 'Get a product',
     answers: { 200: productSchema },
+    problems: [productNotFound()],
     handle: async ({ params }) => ok(toProductJson(await getProduct({ productId: params.id }, deps))),
   }),
   route({
     method: 'patch',
     path: '/v1/products/:id',
     access: 'admin',
+    operationId: 'updateProduct',
     summary: 'Change a product',
     body: updateProductBody,
     answers: { 200: productSchema },
+    problems: [productNotFound(), staleVersion(4)],
     async handle({ params, body }) {
       const product = await deps.inTurn(() => updateProduct({ ...body, productId: params.id }, deps));
       return ok(toProductJson(product));
@@ -67,8 +75,10 @@ export const routes = (deps: Deps): Route[] => [
     method: 'delete',
     path: '/v1/products/:id',
     access: 'admin',
+    operationId: 'deleteProduct',
     summary: 'Take a product out of the catalogue',
     answers: { 204: null },
+    problems: [productNotFound()],
     async handle({ params }) {
       await deps.inTurn(() => deleteProduct({ productId: params.id }, deps));
       return noContent();
@@ -78,10 +88,12 @@ export const routes = (deps: Deps): Route[] => [
     method: 'post',
     path: '/v1/products/:id/stock',
     access: 'admin',
+    operationId: 'changeStock',
     summary: 'Add or take away stock',
     body: changeStockBody,
     idempotent: true,
     answers: { 200: productSchema },
+    problems: [productNotFound(), notEnoughStock(12), tooMuchStock(MAX_STOCK)],
     async handle({ user: { userId }, params, body, operation, idempotencyKey: key }) {
       const request = { userId, operation, key, body };
       const command = { ...body, userId, productId: params.id, request };
@@ -92,6 +104,7 @@ export const routes = (deps: Deps): Route[] => [
     method: 'get',
     path: '/v1/categories',
     access: 'anyone',
+    operationId: 'listCategories',
     summary: 'List the categories',
     query: listCategoriesQuery,
     answers: { 200: categoryListSchema },

@@ -1,5 +1,5 @@
 // What comes in and goes out over HTTP. Types and API documents come from here.
-import { money, pageQuery, text } from '@glasshouse/shared/http';
+import { listOf, money, moneyOut, pageQuery, text } from '@glasshouse/shared/http';
 import { z } from 'zod';
 import { sorts } from '../data/product-repository.ts';
 import { MAX_STOCK, type Product } from '../domain/product.ts';
@@ -16,21 +16,40 @@ const amount = z
 
 const catalogueEntry = { name: text(1, 200), description: text(1, 5_000), category, price };
 
-export const createProductBody = z.strictObject({
-  ...catalogueEntry,
-  stock: z.int().nonnegative().max(MAX_STOCK).default(0),
-});
+export const createProductBody = z
+  .strictObject({
+    ...catalogueEntry,
+    stock: z.int().nonnegative().max(MAX_STOCK).default(0),
+  })
+  .meta({
+    id: 'CreateProduct',
+    examples: [
+      {
+        name: 'Enamel Kettle',
+        description: 'A 1.7 litre kettle of enamelled steel.',
+        category: 'kitchen',
+        price: { amount: 4900, currency: 'USD' },
+        stock: 240,
+      },
+    ],
+  });
 
-export const updateProductBody = z.strictObject(catalogueEntry).partial().extend({ version: z.int().positive() });
+export const updateProductBody = z
+  .strictObject(catalogueEntry)
+  .partial()
+  .extend({ version: z.int().positive() })
+  .meta({ id: 'UpdateProduct', examples: [{ price: { amount: 4500, currency: 'USD' }, version: 3 }] });
 
-export const changeStockBody = z.strictObject({
-  delta: z
-    .int()
-    .min(-MAX_STOCK)
-    .max(MAX_STOCK)
-    .refine((delta) => delta !== 0, { message: 'changes nothing' }),
-  reason: text(1, 200),
-});
+export const changeStockBody = z
+  .strictObject({
+    delta: z
+      .int()
+      .min(-MAX_STOCK)
+      .max(MAX_STOCK)
+      .refine((delta) => delta !== 0, { message: 'changes nothing' }),
+    reason: text(1, 200),
+  })
+  .meta({ id: 'ChangeStock', examples: [{ delta: 50, reason: 'delivery 4711' }] });
 
 export const listProductsQuery = z.strictObject({
   ...pageQuery,
@@ -43,25 +62,44 @@ export const listProductsQuery = z.strictObject({
 
 export const listCategoriesQuery = z.strictObject(pageQuery);
 
-export const productSchema = z.object({
-  id: z.uuid(),
-  name: z.string(),
-  description: z.string(),
-  category: z.string(),
-  price: z.object({ amount: z.int(), currency: z.string() }),
-  stock: z.int(),
-  rating: z.object({ average: z.number(), count: z.int() }),
-  version: z.int(),
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
-});
+export const productSchema = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    description: z.string(),
+    category: z.string(),
+    price: moneyOut,
+    stock: z.int(),
+    rating: z.object({ average: z.number(), count: z.int() }),
+    version: z.int(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({
+    id: 'Product',
+    examples: [
+      {
+        id: '019b8d2b-8c00-7af8-b33f-d5143135f3c8',
+        name: 'Enamel Kettle',
+        description: 'A 1.7 litre kettle of enamelled steel.',
+        category: 'kitchen',
+        price: { amount: 4900, currency: 'USD' },
+        stock: 240,
+        rating: { average: 4.5, count: 12 },
+        version: 3,
+        createdAt: '2026-11-21T10:15:00.000Z',
+        updatedAt: '2026-11-21T10:15:01.000Z',
+      },
+    ],
+  });
 
-export const productListSchema = z.object({ items: z.array(productSchema), nextCursor: z.string().nullable() });
+export const productListSchema = listOf(productSchema);
 
-export const categoryListSchema = z.object({
-  items: z.array(z.object({ id: z.string(), name: z.string(), productCount: z.int() })),
-  nextCursor: z.string().nullable(),
-});
+export const categorySchema = z
+  .object({ id: z.string(), name: z.string(), productCount: z.int() })
+  .meta({ id: 'Category', examples: [{ id: 'kitchen', name: 'Kitchen', productCount: 6 }] });
+
+export const categoryListSchema = listOf(categorySchema);
 
 export function toProductJson(product: Product): z.input<typeof productSchema> {
   const { deleted: _deleted, createdAt, updatedAt, ...rest } = product;

@@ -48,7 +48,11 @@ const RETRY_AFTER_MS = 5_000;
 const FETCH_TIMEOUT_MS = 3_000;
 const REMEMBERED_TOKENS = 10_000;
 
-const unauthenticated = (message: string) => new AppError('unauthenticated', 'token.invalid', message);
+export const invalidToken = (message: string) => new AppError('unauthenticated', 'token.invalid', message);
+export const keysUnavailable = (retryAfterMs: number) =>
+  new AppError('unavailable', 'keys.unavailable', "The keys to check tokens with can't be had right now.", {
+    retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+  });
 
 /**
  * What a token says of itself, unchecked.
@@ -61,7 +65,7 @@ function decode(token: string): jwt.Jwt {
   } catch {
     // The library lets the parser's error through where the payload is not JSON.
   }
-  throw unauthenticated('The token is not a JWT.');
+  throw invalidToken('The token is not a JWT.');
 }
 
 /** Fetches the key set from the first copy of user-service that answers. */
@@ -132,11 +136,6 @@ export function createTokenVerifier(options: {
     timer.unref();
   };
 
-  const unavailable = (retryAfterMs: number) =>
-    new AppError('unavailable', 'keys.unavailable', "The keys to check tokens with can't be had right now.", {
-      retryAfterS: Math.max(1, Math.ceil(retryAfterMs / 1000)),
-    });
-
   const keyFor = async (kid: string): Promise<KeyObject> => {
     const known = keys?.get(kid);
     if (known !== undefined) return known;
@@ -150,11 +149,11 @@ export function createTokenVerifier(options: {
     await fetching;
     const found = keys?.get(kid);
     if (found !== undefined) return found;
-    if (keys === undefined || lastFetchFailed) throw unavailable(RETRY_AFTER_MS);
+    if (keys === undefined || lastFetchFailed) throw keysUnavailable(RETRY_AFTER_MS);
     // Not looked for since it came: a 401 might be wrong and log somebody out. What is no thumbprint is none of our keys'.
     if (kid !== sought.kid && keyIdPattern.test(kid))
-      throw unavailable(sought.at + REFETCH_INTERVAL_MS - performance.now());
-    throw unauthenticated('The token is signed with an unknown key.');
+      throw keysUnavailable(sought.at + REFETCH_INTERVAL_MS - performance.now());
+    throw invalidToken('The token is signed with an unknown key.');
   };
 
   return {
@@ -166,26 +165,26 @@ export function createTokenVerifier(options: {
       if (known !== undefined) {
         if (known.expiresAt > Date.now()) return known.identity;
         remembered.delete(hash);
-        throw unauthenticated('The token has expired.');
+        throw invalidToken('The token has expired.');
       }
       const { header, payload: claimed } = decode(token);
       // Looked at before the key, so that a token that is refused in any case costs no fetch: one of a kind that we never
       // sign, or of a key that is gone because all its tokens have expired.
       if (header.alg !== 'RS256' || header.typ !== ACCESS_TOKEN_TYPE || typeof header.kid !== 'string')
-        throw unauthenticated('The token is not an access token of this platform.');
+        throw invalidToken('The token is not an access token of this platform.');
       if (typeof claimed === 'object' && Number(claimed.exp) * 1000 <= Date.now())
-        throw unauthenticated('The token has expired.');
+        throw invalidToken('The token has expired.');
       const key = await keyFor(header.kid);
       let payload: unknown;
       try {
         payload = jwt.verify(token, key, { algorithms: ['RS256'], issuer, audience });
       } catch (error) {
-        throw unauthenticated(
+        throw invalidToken(
           error instanceof jwt.TokenExpiredError ? 'The token has expired.' : 'The token is not valid.',
         );
       }
       const claims = claimsSchema.safeParse(payload);
-      if (!claims.success) throw unauthenticated('The token lacks a claim.');
+      if (!claims.success) throw invalidToken('The token lacks a claim.');
       const identity: Identity = { userId: claims.data.sub, roles: claims.data.roles };
       if (remembered.size >= REMEMBERED_TOKENS) {
         const [oldest] = remembered.keys();

@@ -4,11 +4,23 @@ import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
 import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
-import { AppError, type FieldProblem } from '../errors/index.ts';
+import type { AppError, FieldProblem } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { currentCause, durationHistogram, runWithCause, traceIdOf } from '../telemetry/index.ts';
-import { HttpError, problemHandler, sendProblem } from './problem.ts';
+import {
+  bodyInvalid,
+  bodyOfUnsupportedType,
+  HttpError,
+  idempotencyKeyMissing,
+  problemHandler,
+  queryInvalid,
+  resourceNotFound,
+  roleMissing,
+  routeNotFound,
+  sendProblem,
+  tokenMissing,
+} from './problem.ts';
 import type { Access, Route } from './route.ts';
 
 /** A probe does not wait for long, in milliseconds: no answer by then is one. */
@@ -63,10 +75,9 @@ export async function authenticate(
 ): Promise<Identity | undefined> {
   if (access === 'anyone') return undefined;
   const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.get('authorization') ?? '') ?? [];
-  if (token === undefined) throw new AppError('unauthenticated', 'token.missing', 'A bearer token is needed.');
+  if (token === undefined) throw tokenMissing();
   const identity = await verifier.verify(token);
-  if (access === 'admin' && !isAdmin(identity))
-    throw new AppError('forbidden', 'role.missing', 'Only an admin may do this.');
+  if (access === 'admin' && !isAdmin(identity)) throw roleMissing();
   return identity;
 }
 
@@ -81,13 +92,11 @@ function fieldProblems(error: z.ZodError): FieldProblem[] {
 function check<S extends z.ZodType>(
   schema: S,
   value: unknown,
-  kind: 'malformed' | 'invalid',
-  code: string,
-  message: string,
+  refusal: (errors: FieldProblem[]) => AppError,
 ): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new AppError(kind, code, message, { errors: fieldProblems(result.error) });
+  throw refusal(fieldProblems(result.error));
 }
 
 const parseJson = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
@@ -95,7 +104,7 @@ const parseJson = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () 
 /** @throws HttpError 415 where the body is not declared as JSON */
 export function requireJson(request: Request): void {
   if (request.is('application/json') === false || request.get('content-type') === undefined)
-    throw new HttpError(415, 'body.unsupported-type', 'The body has to be application/json.');
+    throw bodyOfUnsupportedType();
 }
 
 function readBody(request: Request, response: Response): Promise<unknown> {
@@ -113,25 +122,13 @@ async function answer(
 ): Promise<void> {
   const user = verifier === undefined ? undefined : await authenticate(request, route.access, verifier);
   const rawBody = route.body === undefined ? undefined : await readBody(request, response);
-  const query =
-    route.query === undefined
-      ? {}
-      : check(route.query, request.query, 'malformed', 'query.invalid', 'The query has wrong or unknown parameters.');
+  const query = route.query === undefined ? {} : check(route.query, request.query, queryInvalid);
   const idempotencyKey = request.get('idempotency-key') ?? '';
-  if (route.idempotent && !idempotencyKeyPattern.test(idempotencyKey))
-    throw new AppError(
-      'malformed',
-      'idempotency-key.missing',
-      'An Idempotency-Key header of 1 to 255 printable ASCII characters is needed.',
-    );
-  const body =
-    route.body === undefined
-      ? undefined
-      : check(route.body, rawBody, 'invalid', 'body.invalid', 'The body has wrong or unknown fields.');
+  if (route.idempotent && !idempotencyKeyPattern.test(idempotencyKey)) throw idempotencyKeyMissing();
+  const body = route.body === undefined ? undefined : check(route.body, rawBody, bodyInvalid);
   const params = request.params as Record<string, string>;
   for (const [name, value] of Object.entries(params))
-    if (/(^id|Id)$/.test(name) && !uuidPattern.test(value))
-      throw new AppError('not-found', 'resource.not-found', 'There is no such resource.');
+    if (/(^id|Id)$/.test(name) && !uuidPattern.test(value)) throw resourceNotFound();
   const ids = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, value.toLowerCase()]));
   const operation = `${request.method} ${route.path.replace(/:(\w+)/g, (_, name: string) => ids[name] ?? '')}`;
   const result = await route.handle({ params: ids, body, query, user: user as Identity, idempotencyKey, operation });
@@ -217,12 +214,7 @@ export function createApp(options: { logger: Logger; readiness: Readiness; isDra
 /** Ends an app: what no route took is a 404, what a route threw is a problem. */
 export function finishApp(app: Express, logger: Logger): void {
   app.use((request: Request, response: Response) => {
-    sendProblem(
-      request,
-      response,
-      new AppError('not-found', 'route.not-found', 'There is nothing at this path.'),
-      logger,
-    );
+    sendProblem(request, response, routeNotFound(), logger);
   });
   app.use(problemHandler(logger));
 }

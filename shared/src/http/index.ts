@@ -2,3 +2,4 @@
 export * from './app.ts';
 export * from './problem.ts';
 export * from './route.ts';
+export * from './schemas.ts';

@@ -1,5 +1,6 @@
 // Every error is RFC 9457 problem details, with a code that stays the same and the trace it belongs to.
 import type { NextFunction, Request, Response } from 'express';
+import { z } from 'zod';
 import { AppError, classifyFailure, type ErrorKind, type FieldProblem } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import { currentCause, traceIdOf } from '../telemetry/index.ts';
@@ -46,15 +47,66 @@ export class HttpError extends Error {
   }
 }
 
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  instance: string;
-  code: string;
-  traceId: string;
-  errors?: FieldProblem[];
+// What the chassis itself refuses, in the order in which it checks.
+
+export const routeNotFound = () => new AppError('not-found', 'route.not-found', 'There is nothing at this path.');
+export const tokenMissing = () => new AppError('unauthenticated', 'token.missing', 'A bearer token is needed.');
+export const roleMissing = () => new AppError('forbidden', 'role.missing', 'Only an admin may do this.');
+export const bodyOfUnsupportedType = (message = 'The body has to be application/json.') =>
+  new HttpError(415, 'body.unsupported-type', message);
+export const bodyTooLarge = () => new HttpError(413, 'body.too-large', 'The body is larger than 100 kB.');
+export const bodyMalformed = () => new AppError('malformed', 'body.malformed', 'The body is not valid JSON.');
+export const queryInvalid = (errors: FieldProblem[]) =>
+  new AppError('malformed', 'query.invalid', 'The query has wrong or unknown parameters.', { errors });
+export const idempotencyKeyMissing = () =>
+  new AppError(
+    'malformed',
+    'idempotency-key.missing',
+    'An Idempotency-Key header of 1 to 255 printable ASCII characters is needed.',
+  );
+export const bodyInvalid = (errors: FieldProblem[]) =>
+  new AppError('invalid', 'body.invalid', 'The body has wrong or unknown fields.', { errors });
+export const resourceNotFound = () => new AppError('not-found', 'resource.not-found', 'There is no such resource.');
+export const databaseUnavailable = (cause?: unknown) =>
+  new AppError('unavailable', 'database.unavailable', 'The service is not able to answer right now.', {
+    cause,
+    retryAfterS: 2,
+  });
+
+export type KnownError = AppError | HttpError;
+
+/** The status that an error is answered with. */
+export const statusOf = (error: KnownError): number =>
+  error instanceof HttpError ? error.status : statusOfKind[error.kind];
+
+/** RFC 9457, with the code that stays the same, the trace, and each wrong field. */
+export const problemSchema = z
+  .object({
+    type: z.url(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string(),
+    code: z.string(),
+    traceId: z.string(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem' });
+export type Problem = z.output<typeof problemSchema>;
+
+/** An error as it is told. */
+export function toProblem(error: KnownError | undefined, at: { instance: string; traceId: string }): Problem {
+  const status = error === undefined ? 500 : statusOf(error);
+  const code = error?.code ?? 'internal';
+  return {
+    type: `https://glasshouse.example/problems/${code}`,
+    title: titles[status] ?? 'Error',
+    status,
+    detail: error?.message ?? 'Something went wrong on our side.',
+    ...at,
+    code,
+    ...(error instanceof AppError && error.errors !== undefined && { errors: error.errors }),
+  };
 }
 
 /** Services serve a path without the prefix that the gateway has: what a client sees is the gateway's. */
@@ -63,20 +115,15 @@ export function publicPath(path: string): string {
 }
 
 /** What body-parser and the router find, by the `type` or name that they give it. */
-function toKnown(error: unknown): AppError | HttpError | undefined {
+function toKnown(error: unknown): KnownError | undefined {
   if (error instanceof AppError || error instanceof HttpError) return error;
   const { type, status } = (error ?? {}) as { type?: string; status?: number };
-  if (type === 'entity.too.large') return new HttpError(413, 'body.too-large', 'The body is larger than 100 kB.');
+  if (type === 'entity.too.large') return bodyTooLarge();
   if (type === 'charset.unsupported' || type === 'encoding.unsupported')
-    return new HttpError(415, 'body.unsupported-type', 'The charset or encoding of the body is not supported.');
-  if (error instanceof URIError) return new AppError('not-found', 'route.not-found', 'There is nothing at this path.');
-  if (typeof status === 'number' && status >= 400 && status < 500)
-    return new AppError('malformed', 'body.malformed', 'The body is not valid JSON.');
-  if (classifyFailure(error) !== 'fault')
-    return new AppError('unavailable', 'database.unavailable', 'The service is not able to answer right now.', {
-      cause: error,
-      retryAfterS: 2,
-    });
+    return bodyOfUnsupportedType('The charset or encoding of the body is not supported.');
+  if (error instanceof URIError) return routeNotFound();
+  if (typeof status === 'number' && status >= 400 && status < 500) return bodyMalformed();
+  if (classifyFailure(error) !== 'fault') return databaseUnavailable(error);
   return undefined;
 }
 
@@ -86,21 +133,14 @@ export function sendProblem(request: Request, response: Response, error: unknown
   if (known === undefined) logger.error('a request failed', { error });
   else if (known instanceof AppError && known.kind === 'unavailable')
     logger.warn('a request could not be served', { error: known });
-  const status = known === undefined ? 500 : known instanceof HttpError ? known.status : statusOfKind[known.kind];
-  const code = known?.code ?? 'internal';
+  const problem = toProblem(known, {
+    instance: publicPath(request.originalUrl.split('?')[0] ?? '/'),
+    traceId: traceIdOf(currentCause().traceparent),
+  });
+  const { status } = problem;
   const headers = known instanceof HttpError ? { ...known.headers } : {};
   if (known instanceof AppError && known.retryAfterS !== undefined) headers['Retry-After'] = String(known.retryAfterS);
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
-  const problem: Problem = {
-    type: `https://glasshouse.example/problems/${code}`,
-    title: titles[status] ?? 'Error',
-    status,
-    detail: known?.message ?? 'Something went wrong on our side.',
-    instance: publicPath(request.originalUrl.split('?')[0] ?? '/'),
-    code,
-    traceId: traceIdOf(currentCause().traceparent),
-    ...(known instanceof AppError && known.errors !== undefined && { errors: known.errors }),
-  };
   if (response.headersSent) {
     response.destroy();
     return;

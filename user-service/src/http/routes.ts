@@ -1,6 +1,14 @@
 // The URL table.
 import { type Answer, created, noContent, ok, type Route, route } from '@glasshouse/shared/http';
 import type { Deps } from '../deps.ts';
+import {
+  emailInUse,
+  noSigningKey,
+  passwordsBusy,
+  refreshTokenRefused,
+  userNotFound,
+  wrongCredentials,
+} from '../domain/errors.ts';
 import type { TokenPair } from '../domain/refresh-token.ts';
 import { getUser } from '../handlers/get-user.ts';
 import { logIn } from '../handlers/log-in.ts';
@@ -32,9 +40,11 @@ export const routes = (deps: Deps): Route[] => [
     method: 'post',
     path: '/v1/auth/register',
     access: 'anyone',
+    operationId: 'registerUser',
     summary: 'Register',
     body: registerBody,
     answers: { 201: userSchema },
+    problems: [emailInUse(), passwordsBusy()],
     async handle({ body }) {
       const user = await registerUser({ ...body, roles: ['customer'] }, deps);
       return created(toUserJson(user), `/api/v1/users/${user.id}`);
@@ -44,24 +54,29 @@ export const routes = (deps: Deps): Route[] => [
     method: 'post',
     path: '/v1/auth/login',
     access: 'anyone',
+    operationId: 'logIn',
     summary: 'Log in',
     body: logInBody,
     answers: { 200: tokenPairSchema },
+    problems: [wrongCredentials(), passwordsBusy(), noSigningKey()],
     handle: async ({ body }) => tokens(await logIn(body, deps), deps.accessTokens.ttlS),
   }),
   route({
     method: 'post',
     path: '/v1/auth/refresh',
     access: 'anyone',
+    operationId: 'refreshTokens',
     summary: 'Get a new pair of tokens for a refresh token, which is spent by it',
     body: refreshTokenBody,
     answers: { 200: tokenPairSchema },
+    problems: [refreshTokenRefused(), noSigningKey()],
     handle: async ({ body }) => tokens(await refreshTokens(body, deps), deps.accessTokens.ttlS),
   }),
   route({
     method: 'post',
     path: '/v1/auth/logout',
     access: 'anyone',
+    operationId: 'logOut',
     summary: 'Log out: the refresh token and all that came before and after it are void',
     body: refreshTokenBody,
     answers: { 204: null },
@@ -74,14 +89,17 @@ export const routes = (deps: Deps): Route[] => [
     method: 'get',
     path: '/v1/users/me',
     access: 'user',
+    operationId: 'getMyProfile',
     summary: 'Get your own profile',
     answers: { 200: userSchema },
+    problems: [userNotFound()],
     handle: async ({ user: { userId } }) => ok(toUserJson(await getUser({ userId }, deps))),
   }),
   route({
     method: 'get',
     path: '/.well-known/jwks.json',
     access: 'anyone',
+    operationId: 'getPublicKeys',
     summary: 'The public keys that access tokens are checked with',
     answers: { 200: jwksSchema },
     handle: async () => ({

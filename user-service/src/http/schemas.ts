@@ -20,48 +20,97 @@ const password = (min: number, max: number) =>
     })
     .meta({ minLength: min, maxLength: max, format: 'password' });
 
-export const registerBody = z.strictObject({
-  email: z.string().trim().max(MAX_EMAIL_LENGTH).check(z.email()),
-  password: password(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH),
-  name: text(1, 200),
-});
+export const registerBody = z
+  .strictObject({
+    email: z.string().trim().max(MAX_EMAIL_LENGTH).check(z.email()),
+    password: password(MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH),
+    name: text(1, 200),
+  })
+  .meta({ id: 'Register', examples: [{ email: 'bob@example.com', password: 'a long password', name: 'Bob Example' }] });
 
 /** Laxer than a registration: what can't be anybody's is a 401 like any other. */
-export const logInBody = z.strictObject({
-  email: text(1, MAX_EMAIL_LENGTH),
-  password: password(1, MAX_PASSWORD_LENGTH),
-});
+export const logInBody = z
+  .strictObject({
+    email: text(1, MAX_EMAIL_LENGTH),
+    password: password(1, MAX_PASSWORD_LENGTH),
+  })
+  .meta({ id: 'LogIn', examples: [{ email: 'alice@example.com', password: 'alice-password' }] });
 
-export const refreshTokenBody = z.strictObject({ refreshToken: z.string().min(1).max(4_096) });
+export const refreshTokenBody = z
+  .strictObject({ refreshToken: z.string().min(1).max(4_096) })
+  .meta({ id: 'RefreshToken', examples: [{ refreshToken: 'pX3mR0m7oKpUQF0v2a5dD1mJm0kq7x9w3YtN8cZbVhE' }] });
 
-export const userSchema = z.object({
-  id: z.uuid(),
-  email: z.email(),
-  name: z.string(),
-  roles: z.array(z.enum(roles)),
-  createdAt: z.iso.datetime(),
-});
+export const userSchema = z
+  .object({
+    id: z.uuid(),
+    email: z.email(),
+    name: z.string(),
+    roles: z.array(z.enum(roles)),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({
+    id: 'User',
+    examples: [
+      {
+        id: '019c0f3e-7a10-7c3e-9d41-5b1f6f0a2c01',
+        email: 'alice@example.com',
+        name: 'Alice Example',
+        roles: ['customer'],
+        createdAt: '2026-11-21T10:15:00.000Z',
+      },
+    ],
+  });
 
-export const tokenPairSchema = z.object({
-  accessToken: z.string(),
-  refreshToken: z.string(),
-  tokenType: z.literal('Bearer'),
-  /** How long the access token lives, in seconds. */
-  expiresIn: z.int(),
-});
+export const tokenPairSchema = z
+  .object({
+    accessToken: z.string(),
+    refreshToken: z.string(),
+    tokenType: z.literal('Bearer'),
+    /** How long the access token lives, in seconds. */
+    expiresIn: z.int(),
+  })
+  .meta({
+    id: 'TokenPair',
+    examples: [
+      {
+        accessToken: 'eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl',
+        refreshToken: 'pX3mR0m7oKpUQF0v2a5dD1mJm0kq7x9w3YtN8cZbVhE',
+        tokenType: 'Bearer',
+        expiresIn: 900,
+      },
+    ],
+  });
 
-export const jwksSchema = z.object({
-  keys: z.array(
-    z.object({
-      kty: z.literal('RSA'),
-      kid: z.string(),
-      use: z.literal('sig'),
-      alg: z.literal('RS256'),
-      n: z.string(),
-      e: z.string(),
-    }),
-  ),
-});
+export const jwksSchema = z
+  .object({
+    keys: z.array(
+      z.object({
+        kty: z.literal('RSA'),
+        kid: z.string(),
+        use: z.literal('sig'),
+        alg: z.literal('RS256'),
+        n: z.string(),
+        e: z.string(),
+      }),
+    ),
+  })
+  .meta({
+    id: 'KeySet',
+    examples: [
+      {
+        keys: [
+          {
+            kty: 'RSA',
+            kid: 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs',
+            use: 'sig',
+            alg: 'RS256',
+            n: '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECP',
+            e: 'AQAB',
+          },
+        ],
+      },
+    ],
+  });
 
 export function toUserJson({ version: _version, createdAt, ...rest }: User): z.input<typeof userSchema> {
   return { ...rest, createdAt: createdAt.toISOString() };
