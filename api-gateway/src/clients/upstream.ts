@@ -1,14 +1,12 @@
 // A service as the gateway sees it: its copies in turn, each with a circuit breaker and a limit of requests in flight.
-import { AppError } from '@glasshouse/shared/errors';
-import { HttpError } from '@glasshouse/shared/http';
 import type { Logger } from '@glasshouse/shared/logger';
 import { createBreaker } from '@glasshouse/shared/resilience';
 import { durationHistogram } from '@glasshouse/shared/telemetry';
 import type { Request, Response } from 'express';
+import { upstreamTimeout, upstreamUnavailable } from '../http/problems.ts';
 import { ClientGone, UpstreamError, type UpstreamProxy } from './proxy.ts';
 
 const MAX_TRIES = 2;
-const RETRY_AFTER_S = 1;
 const recordExchange = durationHistogram('http.client.request.duration', 'Duration of HTTP client requests.');
 
 export interface Upstream {
@@ -104,12 +102,6 @@ export function createUpstream(options: Options & { urls: readonly string[] }): 
     }
     return undefined;
   };
-  const unavailable = (cause?: unknown) =>
-    new AppError('unavailable', 'upstream.unavailable', `${name} can't be reached right now.`, {
-      cause,
-      retryAfterS: RETRY_AFTER_S,
-    });
-
   return {
     async forward(request, response) {
       let failure: unknown;
@@ -127,12 +119,11 @@ export function createUpstream(options: Options & { urls: readonly string[] }): 
           response.setMaxListeners(20);
         }
       }
-      if (failure === undefined) throw unavailable();
+      if (failure === undefined) throw upstreamUnavailable(name);
       if (!(failure instanceof UpstreamError)) throw failure;
       if (failure.stage === 'answered') return;
-      if (failure.stage === 'waiting' && failure.code === 'ETIMEDOUT')
-        throw new HttpError(504, 'upstream.timeout', `${name} did not answer in time.`);
-      throw unavailable(failure);
+      if (failure.stage === 'waiting' && failure.code === 'ETIMEDOUT') throw upstreamTimeout(name);
+      throw upstreamUnavailable(name, failure);
     },
     state: () => instances.map((instance) => instance.state()).join(', '),
     close() {

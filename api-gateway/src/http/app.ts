@@ -15,6 +15,7 @@ import type { Logger } from '@glasshouse/shared/logger';
 import type { RequestHandler } from 'express';
 import { ClientGone } from '../clients/proxy.ts';
 import type { Upstream } from '../clients/upstream.ts';
+import { mountDocs } from './docs.ts';
 import { rewriteHeaders } from './forwarded-headers.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { type GatewayRoute, routes, type UpstreamName } from './routes.ts';
@@ -60,6 +61,7 @@ export function createGatewayServer(options: {
     isDraining: () => draining,
   });
   app.set('trust proxy', trustedProxyHops);
+  mountDocs(app);
   mountRows(app, routes, (route) => [
     ...rateLimits[route.rate],
     authorize(route, verifier),

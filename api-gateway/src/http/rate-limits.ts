@@ -1,9 +1,10 @@
 // How often one user or one address may call: counted in this process, told in the headers of draft 8.
 
 import type { TokenVerifier } from '@glasshouse/shared/auth';
-import { authenticate, HttpError } from '@glasshouse/shared/http';
+import { authenticate } from '@glasshouse/shared/http';
 import type { Request, RequestHandler } from 'express';
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
+import { rateLimitExceeded } from './problems.ts';
 
 const WINDOW_MS = 60_000;
 
@@ -20,8 +21,7 @@ function limitTo(perMinute: number, keyOf: (request: Request) => string | Promis
       standardHeaders: 'draft-8',
       legacyHeaders: false,
       keyGenerator: keyOf,
-      handler: (_request, _response, next) =>
-        next(new HttpError(429, 'rate-limit.exceeded', 'Too many requests; try again later.')),
+      handler: (_request, _response, next) => next(rateLimitExceeded()),
     }),
   ];
 }

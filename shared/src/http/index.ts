@@ -1,5 +1,6 @@
 // HTTP for a service: routes as data, checks, problem details, health and readiness.
 export * from './app.ts';
+export * from './openapi.ts';
 export * from './problem.ts';
 export * from './route.ts';
 export * from './schemas.ts';

@@ -1,10 +1,6 @@
-// Writes what is derived from the contracts: docs/saga.md and the broker's definitions file. `npm run generate`; a test fails when they are stale.
-import { readFile, writeFile } from 'node:fs/promises';
-import { brokerDefinitions } from '../event-bus/topology.ts';
-import { eventDefinitions } from './index.ts';
-import { orderSaga } from './order-saga.ts';
-
-const root = new URL('../../../', import.meta.url);
+// docs/saga.md: the saga read step by step, as a picture, and event by event.
+import { eventDefinitions } from '@glasshouse/shared/contracts';
+import { orderSaga } from '../../../shared/src/contracts/order-saga.ts';
 
 const short = (service: string) => service.replace('-service', '');
 
@@ -20,7 +16,7 @@ function sagaDiagram(): string {
   return ['```mermaid', 'sequenceDiagram', ...participants, ...lines, '```'].join('\n');
 }
 
-function sagaPage(): string {
+export function sagaPage(): string {
   const steps = orderSaga.map(
     ({ on, service, handler, emits, changes, movesMoney, note }) =>
       `| ${on} | ${service} | \`${handler}\` | ${emits.join(' or ') || '–'} | ${changes ? `${changes.what}; undone by \`${changes.undoneBy}\`` : '–'} | ${note}${movesMoney ? ' **The money moves here.**' : ''} |`,
@@ -48,24 +44,3 @@ ${sagaDiagram()}
 ${events.join('\n')}
 `;
 }
-
-/** Each generated file: its path from the repository's root, and what has to stand in it. */
-export function generatedFiles(): { path: string; content: string }[] {
-  return [
-    { path: 'docs/saga.md', content: sagaPage() },
-    { path: 'infrastructure/rabbitmq/definitions.json', content: `${JSON.stringify(brokerDefinitions(), null, 2)}\n` },
-  ];
-}
-
-/** The paths of the files that are not as they should be. */
-export async function staleFiles(): Promise<string[]> {
-  const stale = await Promise.all(
-    generatedFiles().map(async ({ path, content }) => {
-      const present = await readFile(new URL(path, root), 'utf8').catch(() => undefined);
-      return present === content ? [] : [path];
-    }),
-  );
-  return stale.flat();
-}
-
-if (import.meta.main) for (const { path, content } of generatedFiles()) await writeFile(new URL(path, root), content);

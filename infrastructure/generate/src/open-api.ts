@@ -1,0 +1,56 @@
+// The OpenAPI documents: each service's, from its own routes, and the gateway's, which is all of them as the outside sees them.
+import {
+  createOpenApiDocument,
+  type KnownError,
+  type OpenApiDocument,
+  publicPath,
+  type Route,
+  type RouteDescription,
+} from '@glasshouse/shared/http';
+import { rateLimitExceeded, upstreamTimeout, upstreamUnavailable } from '../../../api-gateway/src/http/problems.ts';
+import type { UpstreamName } from '../../../api-gateway/src/http/routes.ts';
+import { routes as notificationRoutes } from '../../../notification-service/src/http/routes.ts';
+import { routes as orderRoutes } from '../../../order-service/src/http/routes.ts';
+import { routes as paymentRoutes } from '../../../payment-service/src/http/routes.ts';
+import { routes as productRoutes } from '../../../product-service/src/http/routes.ts';
+import { routes as userRoutes } from '../../../user-service/src/http/routes.ts';
+
+/** No handler is called: the tables alone are looked at. */
+const unused = {} as never;
+
+/** Each service's URL table, and the port that it has on one machine. */
+export const services: Record<UpstreamName, { port: number; description: string; routes: Route[] }> = {
+  'user-service': { port: 3001, description: 'Accounts and tokens.', routes: userRoutes(unused) },
+  'product-service': { port: 3002, description: 'The catalogue and its stock.', routes: productRoutes(unused) },
+  'order-service': { port: 3003, description: 'Orders and their fate.', routes: orderRoutes(unused) },
+  'payment-service': { port: 3004, description: 'Charges and refunds.', routes: paymentRoutes(unused) },
+  'notification-service': { port: 3005, description: 'Mails to customers.', routes: notificationRoutes(unused) },
+};
+
+export function serviceDocument(name: UpstreamName): OpenApiDocument {
+  const { port, description, routes } = services[name];
+  return createOpenApiDocument({ title: name, description, url: `http://localhost:${port}`, routes });
+}
+
+const problemsBefore = (name: UpstreamName): KnownError[] => [
+  rateLimitExceeded(),
+  upstreamUnavailable(name),
+  upstreamTimeout(name),
+];
+
+/** A service's route as the outside sees it. */
+function outside(name: UpstreamName, route: Route): RouteDescription {
+  return { ...route, path: publicPath(route.path), problems: [...route.problems, ...problemsBefore(name)] };
+}
+
+/** All of them, as the gateway serves them. */
+export function gatewayDocument(): OpenApiDocument {
+  return createOpenApiDocument({
+    title: 'Glasshouse',
+    description: 'An e-commerce platform that you can see through. Log in, and put the access token into `Authorize`.',
+    url: '/',
+    routes: (Object.entries(services) as [UpstreamName, { routes: Route[] }][]).flatMap(([name, { routes }]) =>
+      routes.map((route) => outside(name, route)),
+    ),
+  });
+}
