@@ -37,7 +37,12 @@ test('GET /api/docs: the page and all that it loads come from here, and its poli
 
 test('GET /api/docs: another method is a 405, and what is not there a 404, as problems', async () => {
   const wrong = await platform.gateway.call('POST', '/api/docs');
-  assertProblem(wrong, 405, 'method.not-allowed');
+  assertProblem(wrong, 405, 'method.not-allowed', '/api/docs');
   assert.equal(wrong.headers.get('allow'), 'GET, HEAD');
-  assertProblem(await platform.gateway.call('GET', '/api/docs/package.json'), 404, 'route.not-found');
+  assertProblem(
+    await platform.gateway.call('GET', '/api/docs/package.json'),
+    404,
+    'route.not-found',
+    '/api/docs/package.json',
+  );
 });
