@@ -67,6 +67,7 @@ export async function startUpstream(behaviour: Behaviour = echo, jwks?: unknown)
   let keyFetches = 0;
   const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
     const { method = '', url = '', headers } = request;
+    response.setHeader('x-test-double', 'true');
     const arrived: SeenRequest = { method, url, headers, body: '' };
     if (headers['x-forwarded-for'] === undefined) {
       keyFetches += 1;

@@ -40,6 +40,7 @@ async function startProductService() {
     asked.push(id);
     await gate;
     const product = products.get(id);
+    response.setHeader('x-test-double', 'true');
     response.setHeader('content-type', 'application/json');
     if (isDown) response.writeHead(503).end('{}');
     else if (product === undefined) response.writeHead(404).end('{}');

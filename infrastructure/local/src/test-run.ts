@@ -99,9 +99,12 @@ async function main(): Promise<number> {
   }
   if (files.length === 0) files = globSync(patterns, { cwd: root, exclude: ['**/node_modules/**'] }).sort();
   const env = await startServers();
+  const watch = ['--import', join(root, 'test/support/contract-watch.ts')];
+  env.CONTRACT_SEEN_FILE = join(temporaryDir, 'contract-seen');
+  if (wanted.length === 0) return run(process.execPath, [join(import.meta.dirname, 'whole-run.ts'), ...files], env);
   return run(
     process.execPath,
-    ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...options, ...files],
+    [...watch, '--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...options, ...files],
     env,
   );
 }

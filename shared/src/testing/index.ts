@@ -270,7 +270,9 @@ export async function createTestKeys(): Promise<TestKeys> {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const kid = 'test-key';
   const jwks = JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' }] });
-  const server = createServer((_request, response) => response.setHeader('content-type', 'application/json').end(jwks));
+  const server = createServer((_request, response) =>
+    response.setHeader('content-type', 'application/json').setHeader('x-test-double', 'true').end(jwks),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -1,0 +1,121 @@
+// Preloaded into every test (`node --import`): whatever answer of the API a test receives, from a service or through the gateway, has to be as the
+// OpenAPI document says. What was seen is noted, so that `test/contract.test.ts` can tell what never was.
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OpenApiDocument, Operation } from '@glasshouse/shared/http';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+
+/** What a service that only a test has made says of itself: its answers are not the API's. */
+export const TEST_DOUBLE = 'x-test-double';
+/** Names the file in which what was seen is noted, a line each. */
+export const SEEN_FILE = 'CONTRACT_SEEN_FILE';
+
+export const documentFile = join(import.meta.dirname, '../../api-gateway/openapi.json');
+
+interface Described {
+  operation: Operation;
+  path: RegExp;
+  method: string;
+}
+
+function readOperations(document: OpenApiDocument): Described[] {
+  const described = Object.entries(document.paths).flatMap(([template, item]) =>
+    Object.entries(item).map(([method, operation]) => ({
+      operation,
+      method: method.toUpperCase(),
+      // A service serves the same path without `/api`.
+      path: new RegExp(
+        `^(/api)?${template
+          .replace(/^\/api/, '')
+          .replaceAll('.', '\\.')
+          .replace(/\{\w+\}/g, '[^/]+')}$`,
+      ),
+    })),
+  );
+  // A path that is written out goes before one that only has the shape.
+  return described.sort((a, b) => Number(a.path.source.includes('[^/]')) - Number(b.path.source.includes('[^/]')));
+}
+
+/**
+ * Checks answers against the document.
+ * @throws where an answer is not as it says
+ */
+export function createContractCheck(document: OpenApiDocument) {
+  const operations = readOperations(document);
+  const ajv = addFormats.default(new Ajv2020({ strict: false }));
+  ajv.addSchema(document, 'document');
+  const validators = new Map<string, ValidateFunction>();
+  const validatorOf = (name: string, schema: object): ValidateFunction => {
+    const known = validators.get(name);
+    if (known !== undefined) return known;
+    const made = ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"document#/')) as object);
+    validators.set(name, made);
+    return made;
+  };
+
+  return {
+    /** The operation that a request is for, if it is one. */
+    find(method: string, path: string): Operation | undefined {
+      const wanted = method === 'HEAD' ? 'GET' : method;
+      return operations.find((described) => described.method === wanted && described.path.test(path))?.operation;
+    },
+    check(operation: Operation, answer: { status: number; contentType: string | null; text: string }): void {
+      const { status, contentType, text } = answer;
+      const fail = (what: string): never => {
+        throw new Error(
+          `${operation.operationId}, ${status}: ${what}, says api-gateway/openapi.json\n${text.slice(0, 500)}`,
+        );
+      };
+      const described = operation.responses[status] ?? fail('there is no such answer');
+      if (described.content === undefined) {
+        if (text !== '') fail('the answer has no body');
+        return;
+      }
+      const type = contentType?.split(';')[0] ?? 'none';
+      const { schema, examples } = described.content[type] ?? fail(`the body is not ${type}`);
+      if (!type.endsWith('json')) return;
+      const body = JSON.parse(text) as { code?: string };
+      const validate = validatorOf(`${operation.operationId} ${status} ${type}`, schema);
+      if (!validate(body)) fail(ajv.errorsText(validate.errors));
+      // Every problem is there with its code.
+      if (examples !== undefined && !(String(body.code) in examples)) fail(`there is no ${body.code}`);
+    },
+  };
+}
+
+/** Every answer in the document, as the lines in which it is noted when it is seen. */
+export function answersOf(document: OpenApiDocument): string[] {
+  return Object.values(document.paths).flatMap((item) =>
+    Object.values(item).flatMap(({ operationId, responses }) =>
+      Object.keys(responses).map((status) => `${operationId} ${status}`),
+    ),
+  );
+}
+
+function watch(seenFile: string): void {
+  const contract = createContractCheck(JSON.parse(readFileSync(documentFile, 'utf8')) as OpenApiDocument);
+  const noted = new Set<string>();
+  const original = globalThis.fetch;
+  globalThis.fetch = async (input, init) => {
+    const response = await original(input, init);
+    const url = new URL(input instanceof Request ? input.url : input);
+    const method = init?.method ?? (input instanceof Request ? input.method : 'GET');
+    const operation = response.headers.has(TEST_DOUBLE) ? undefined : contract.find(method, url.pathname);
+    if (operation === undefined) return response;
+    const { status, headers } = response;
+    if (method !== 'HEAD') {
+      const text = await response.clone().text();
+      // A service does not have the paths of the gateway, nor the gateway those of a service.
+      if (status === 404 && text.includes('"route.not-found"')) return response;
+      contract.check(operation, { status, contentType: headers.get('content-type'), text });
+    }
+    const line = `${operation.operationId} ${status}\n`;
+    if (!noted.has(line)) appendFileSync(seenFile, line);
+    noted.add(line);
+    return response;
+  };
+}
+
+const { [SEEN_FILE]: seenFile } = process.env;
+if (seenFile !== undefined) watch(seenFile);
