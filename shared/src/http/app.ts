@@ -15,11 +15,13 @@ import {
   idempotencyKeyMissing,
   problemHandler,
   queryInvalid,
+  requestMalformed,
   resourceNotFound,
   roleMissing,
   routeNotFound,
   sendProblem,
   tokenMissing,
+  unreadableAnswer,
 } from './problem.ts';
 import type { Access, Route } from './route.ts';
 
@@ -180,10 +182,11 @@ export function createApp(options: { logger: Logger; readiness: Readiness; isDra
   app.set('query parser', 'simple');
   app.set('case sensitive routing', true);
   app.use(requestContext(logger));
-  app.use((_request, response, next) => {
+  app.use((request, response, next) => {
     response.set('X-Content-Type-Options', 'nosniff');
     if (isDraining()) response.set('Connection', 'close');
-    next();
+    // The server would refuse it by itself, but without a word.
+    next(request.httpVersion === '1.1' && request.headers.host === undefined ? requestMalformed() : undefined);
   });
   app.get('/health', (_request, response) => {
     response.json({ status: 'live' });
@@ -236,7 +239,8 @@ export function createHttpServer(options: {
   drain?: () => void;
 }): HttpServer {
   const { app, host, port, drain } = options;
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000, headersTimeout: 10_000 }, app);
+  const limits = { keepAliveTimeout: 65_000, requestTimeout: 30_000, headersTimeout: 10_000 };
+  const server = createServer({ ...limits, requireHostHeader: false }, app);
   const underWay = new Set<ServerResponse>();
   let stopping = false;
   server.on('request', (_request, response) => {
@@ -246,6 +250,11 @@ export function createHttpServer(options: {
       // Its connection is idle only now; kept alive, it would hold the stop up for a minute.
       if (stopping) setImmediate(() => server.closeIdleConnections());
     });
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const isAnswered = [...underWay].some((response) => response.socket === socket && response.headersSent);
+    if (!socket.writable || isAnswered || error.code === 'ECONNRESET') socket.destroy();
+    else socket.end(unreadableAnswer(error), () => socket.destroy());
   });
   return {
     name: 'http server',

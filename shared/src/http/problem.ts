@@ -22,12 +22,15 @@ const titles: Record<number, string> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  408: 'Request Timeout',
   409: 'Conflict',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Content',
   429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
+  502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
 };
@@ -49,6 +52,8 @@ export class HttpError extends Error {
 
 // What the chassis itself refuses, in the order in which it checks.
 
+export const requestMalformed = () =>
+  new HttpError(400, 'request.malformed', 'This is not an HTTP request that can be read.');
 export const routeNotFound = () => new AppError('not-found', 'route.not-found', 'There is nothing at this path.');
 export const tokenMissing = () => new AppError('unauthenticated', 'token.missing', 'A bearer token is needed.');
 export const roleMissing = () => new AppError('forbidden', 'role.missing', 'Only an admin may do this.');
@@ -154,6 +159,28 @@ export function sendProblem(request: Request, response: Response, error: unknown
     .set('Cache-Control', 'no-store')
     .type('application/problem+json')
     .send(JSON.stringify(problem));
+}
+
+/** What the parser refuses never becomes a request, so it is answered on the socket: the same form, in full. */
+export function unreadableAnswer({ code }: NodeJS.ErrnoException): string {
+  const refusal =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? new HttpError(431, 'request.header-too-large', 'The path and the headers are larger than 16 kB.')
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new HttpError(408, 'request.timeout', 'The request took too long to arrive.')
+        : requestMalformed();
+  const problem = toProblem(refusal, { instance: '/', traceId: traceIdOf(currentCause().traceparent) });
+  const body = JSON.stringify(problem);
+  return [
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
 }
 
 /** The last middleware of an app. */
