@@ -4,9 +4,12 @@ import { createLogger } from '@glasshouse/shared/logger';
 import { createService, type Part } from '@glasshouse/shared/process';
 import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
 import { createUpstreamProxy } from './clients/proxy.ts';
+import { createSharedCounts } from './clients/shared-counts.ts';
 import { createUpstream, type Upstream } from './clients/upstream.ts';
 import type { Config } from './config.ts';
 import { createGatewayServer } from './http/app.ts';
+import { createLastGoodCopies } from './http/last-good-copies.ts';
+import { createOverview } from './http/overview.ts';
 import { createRateLimits } from './http/rate-limits.ts';
 import type { UpstreamName } from './http/routes.ts';
 
@@ -22,7 +25,10 @@ export function createApiGateway(config: Config) {
     fetchKeys: jwksOverHttp(config.USER_SERVICE_URL),
     logger,
   });
-  const proxy = createUpstreamProxy({ timeoutMs: config.UPSTREAM_TIMEOUT_MS });
+  const proxy = createUpstreamProxy({
+    timeoutMs: config.UPSTREAM_TIMEOUT_MS,
+    maxAnswerBytes: config.UPSTREAM_MAX_ANSWER_BYTES,
+  });
   const upstream = (name: UpstreamName, urls: readonly string[]) =>
     createUpstream({
       name,
@@ -47,20 +53,36 @@ export function createApiGateway(config: Config) {
       proxy.close();
     },
   };
+  const shared = config.REDIS_URL === undefined ? undefined : createSharedCounts({ url: config.REDIS_URL, logger });
   const http = createGatewayServer({
     upstreams,
+    ownAnswers: {
+      overview: createOverview({
+        upstreams,
+        orderTimeoutMs: config.UPSTREAM_TIMEOUT_MS,
+        partTimeoutMs: config.OVERVIEW_PART_TIMEOUT_MS,
+        logger,
+      }),
+    },
+    lastGoodCopies: createLastGoodCopies({
+      maxBytes: config.LAST_GOOD_MAX_BYTES,
+      maxAgeS: config.LAST_GOOD_MAX_AGE_S,
+    }),
     rateLimits: createRateLimits({
       generalPerMinute: config.RATE_LIMIT_PER_MINUTE,
       authPerMinute: config.AUTH_RATE_LIMIT_PER_MINUTE,
       verifier,
+      shared,
     }),
     verifier,
+    corsOrigins: config.CORS_ORIGINS ?? [],
+    hstsMaxAgeS: config.HSTS_MAX_AGE_S,
     trustedProxyHops: config.TRUSTED_PROXY_HOPS,
     logger,
     host: config.HOST,
     port: config.PORT,
   });
 
-  const parts = [metrics, connections, verifier, http];
+  const parts = [metrics, connections, ...(shared === undefined ? [] : [shared]), verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

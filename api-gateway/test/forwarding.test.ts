@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { request as startRequest } from 'node:http';
-import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { waitFor } from '@glasshouse/shared/testing';
 import { answer, assertProblem, echo, rawCall, startGateway, startPlatform, type TestPlatform } from './harness.ts';
 
 let platform: TestPlatform;
@@ -277,25 +275,4 @@ test('forwarding: a client that expects 100-continue gets it from the gateway', 
   const echoed = JSON.parse(await done);
   assert.equal(echoed.body, '{}');
   assert.equal(echoed.headers.expect, undefined);
-});
-
-test('forwarding: two lengths, or a length and chunks, never reach a service', async () => {
-  const products = platform.upstreams['product-service'];
-  const before = products.seen.length;
-  for (const framing of [
-    'Content-Length: 5\r\nContent-Length: 6',
-    'Content-Length: 5\r\nTransfer-Encoding: chunked',
-    'Transfer-Encoding: chunked, identity',
-  ]) {
-    const socket = connect(platform.gateway.port, '127.0.0.1');
-    let got = '';
-    socket.on('data', (chunk) => {
-      got += chunk;
-    });
-    socket.write(`POST /api/v1/products HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n0\r\n\r\n`);
-    await waitFor('an answer', () => got !== '');
-    assert.match(got, /^HTTP\/1\.1 400 /, framing);
-    socket.destroy();
-  }
-  assert.equal(products.seen.length, before);
 });

@@ -9,7 +9,7 @@ import {
   request as startRequest,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { createClient, createTestKeys, type Reply, type TestKeys, waitFor } from '@glasshouse/shared/testing';
 import { loadConfig } from '../src/config.ts';
 import { type UpstreamName, upstreamNames } from '../src/http/routes.ts';
@@ -35,7 +35,7 @@ export interface TestUpstream {
   restart(): Promise<void>;
 }
 
-type Behaviour = (seen: SeenRequest, response: ServerResponse, request: IncomingMessage) => void;
+export type Behaviour = (seen: SeenRequest, response: ServerResponse, request: IncomingMessage) => void;
 
 /** Answers with what it saw. */
 export const echo: Behaviour = (seen, response) => {
@@ -178,6 +178,21 @@ export function rawCall(
     });
     request.on('error', reject);
     request.end(body);
+  });
+}
+
+/** A GET whose answer stays as it came over the wire. */
+export function rawBytes(
+  port: number,
+  path: string,
+  headers: OutgoingHttpHeaders,
+): Promise<{ headers: IncomingHttpHeaders; body: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const request = startRequest({ host: '127.0.0.1', port, path, headers, agent: false }, (response) => {
+      buffer(response).then((body) => resolve({ headers: response.headers, body }), reject);
+    });
+    request.on('error', reject);
+    request.end();
   });
 }
 

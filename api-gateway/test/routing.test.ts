@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => platform.stop());
 
-for (const { method, path, upstream } of routes)
+for (const { method, path, upstream } of routes.filter((route) => route.upstream !== undefined))
   test(`${method.toUpperCase()} ${path}: reaches ${upstream} without /api`, async () => {
     const { gateway, upstreams } = platform;
     const asked = path.replace(/:\w+/g, () => randomUUIDv7());

@@ -32,6 +32,16 @@ for (const [service, table] of Object.entries(tables))
     );
   });
 
+test('gateway routes: what the gateway answers by itself is for whom its parts are', () => {
+  const own = gatewayRoutes.filter((route) => route.upstream === undefined);
+  assert.deepEqual(
+    own.map(({ method, path, access }) => line(method, path, access)),
+    ['GET /api/v1/orders/:id/overview for user'],
+  );
+  for (const part of ['/api/v1/orders/:id', '/api/v1/payments', '/api/v1/notifications'])
+    assert.equal(gatewayRoutes.find(({ method, path }) => method === 'get' && path === part)?.access, 'user', part);
+});
+
 test('gateway routes: each is there once, and only where passwords or refresh tokens come in is the strict limit', () => {
   const keys = gatewayRoutes.map(({ method, path }) => `${method} ${path}`);
   assert.equal(new Set(keys).size, keys.length);

@@ -4,7 +4,7 @@ import { createBreaker } from '@glasshouse/shared/resilience';
 import { durationHistogram } from '@glasshouse/shared/telemetry';
 import type { Request, Response } from 'express';
 import { upstreamTimeout, upstreamUnavailable } from '../http/problems.ts';
-import { ClientGone, UpstreamError, type UpstreamProxy } from './proxy.ts';
+import { type Answered, ClientGone, type Look, type Question, UpstreamError, type UpstreamProxy } from './proxy.ts';
 
 const MAX_TRIES = 2;
 const recordExchange = durationHistogram('http.client.request.duration', 'Duration of HTTP client requests.');
@@ -12,18 +12,26 @@ const recordExchange = durationHistogram('http.client.request.duration', 'Durati
 export interface Upstream {
   /**
    * Has the request answered by one of the copies. Another copy is tried only where nothing has been sent.
-   * @throws AppError `unavailable` where no copy can be asked or the connection broke, HttpError 504 on a time-out, 413 on too large a body
+   * @param look sees the answer's head, and may withhold it where it is a 502, 503 or 504: then this throws as for a service that is gone
+   * @throws AppError `unavailable` where no copy can be asked or the connection broke, HttpError 504 on a time-out, 413 on too large a body, 502 on too large an answer
    */
-  forward(request: Request, response: Response): Promise<void>;
+  forward(request: Request, response: Response, look?: Look): Promise<void>;
+  /**
+   * Asks a question of the gateway's own, with the same circuits and limits; a 4xx or 500 is an answer.
+   * @throws the same as `forward`, and ClientGone
+   */
+  fetchJson(question: Question): Promise<Answered>;
   /** The state of each copy's circuit. */
   state(): string;
   close(): void;
 }
 
+type Call = (target: URL) => Promise<Answered>;
+
 interface Instance {
   /** Whether its circuit lets a request through and it has room for one. */
   isFree(): boolean;
-  send(request: Request, response: Response): Promise<void>;
+  send(method: string, call: Call): Promise<Answered>;
   state(): 'closed' | 'half-open' | 'open';
   close(): void;
 }
@@ -36,13 +44,13 @@ interface Options {
   logger: Logger;
 }
 
-function createInstance(url: string, { name, proxy, maxInFlight, breakerResetMs, logger }: Options): Instance {
+function createInstance(url: string, { name, maxInFlight, breakerResetMs, logger }: Omit<Options, 'proxy'>): Instance {
   const target = new URL(url);
-  const inFlight = new Set<Response>();
+  let inFlight = 0;
   const breaker = createBreaker(
     `${name} ${url}`,
-    (request: Request, response: Response) =>
-      proxy.exchange(request, response, target).catch((error) => {
+    (call: Call) =>
+      call(target).catch((error) => {
         // The one request that a half-open circuit lets through proves nothing where the client spoiled it; opossum would close the circuit.
         if (!(error instanceof UpstreamError) && breaker.halfOpen) breaker.open();
         throw error;
@@ -53,27 +61,32 @@ function createInstance(url: string, { name, proxy, maxInFlight, breakerResetMs,
   breaker.on('close', () => logger.info('a circuit closed', { upstream: name, url }));
 
   return {
-    isFree: () => (breaker.closed || breaker.pendingClose) && inFlight.size < maxInFlight,
-    async send(request, response) {
+    isFree: () => (breaker.closed || breaker.pendingClose) && inFlight < maxInFlight,
+    async send(method, call) {
       const startedAt = performance.now();
       const record = (outcome: Record<string, string | number>) =>
         recordExchange((performance.now() - startedAt) / 1000, {
-          'http.request.method': request.method,
+          'http.request.method': method,
           'server.address': target.host,
           ...outcome,
         });
-      inFlight.add(response);
-      response.once('close', () => inFlight.delete(response));
+      const release = () => {
+        inFlight -= 1;
+      };
+      inFlight += 1;
       try {
-        await breaker.fire(request, response);
-        record({ 'http.response.status_code': response.statusCode });
+        const answered = await breaker.fire(call);
+        record({ 'http.response.status_code': answered.status });
+        if (answered.over === undefined) release();
+        else answered.over.then(release);
+        return answered;
       } catch (error) {
-        const isAnswered = error instanceof UpstreamError && error.stage === 'answered';
-        if (!isAnswered) inFlight.delete(response);
+        release();
+        const status = error instanceof UpstreamError ? error.status : undefined;
         record(
-          isAnswered
-            ? { 'http.response.status_code': response.statusCode }
-            : { 'error.type': (error as NodeJS.ErrnoException).code ?? (error as Error).name },
+          status === undefined
+            ? { 'error.type': (error as NodeJS.ErrnoException).code ?? (error as Error).name }
+            : { 'http.response.status_code': status },
         );
         throw error;
       }
@@ -84,14 +97,14 @@ function createInstance(url: string, { name, proxy, maxInFlight, breakerResetMs,
 }
 
 /** No byte may reach two copies: only where no connection stood, and where the call isn't safe, only where it was refused outright. */
-function mayGoElsewhere(error: unknown, request: Request): boolean {
+function mayGoElsewhere(error: unknown, method: string): boolean {
   if (!(error instanceof UpstreamError) || error.stage !== 'connecting') return false;
-  return request.method === 'GET' || request.method === 'HEAD' || error.code === 'ECONNREFUSED';
+  return method === 'GET' || method === 'HEAD' || error.code === 'ECONNREFUSED';
 }
 
 /** @param urls base URLs, one for each copy */
 export function createUpstream(options: Options & { urls: readonly string[] }): Upstream {
-  const { name, urls } = options;
+  const { name, urls, proxy } = options;
   const instances = urls.map((url) => createInstance(url, options));
   let turn = 0;
 
@@ -102,28 +115,44 @@ export function createUpstream(options: Options & { urls: readonly string[] }): 
     }
     return undefined;
   };
-  return {
-    async forward(request, response) {
-      let failure: unknown;
-      let last: Instance | undefined;
-      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-        if (response.destroyed) throw new ClientGone('the client went away');
-        last = nextFree(last);
-        if (last === undefined) break;
-        try {
-          return await last.send(request, response);
-        } catch (error) {
-          failure = error;
-          if (!mayGoElsewhere(error, request)) break;
-          // What the first try listens to stays.
-          response.setMaxListeners(20);
-        }
+  const askOneCopy = async (method: string, call: Call, isGone: () => boolean): Promise<Answered> => {
+    let failure: unknown;
+    let last: Instance | undefined;
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      if (isGone()) throw new ClientGone('the client went away');
+      last = nextFree(last);
+      if (last === undefined) break;
+      try {
+        return await last.send(method, call);
+      } catch (error) {
+        failure = error;
+        if (!mayGoElsewhere(error, method)) break;
       }
-      if (failure === undefined) throw upstreamUnavailable(name);
-      if (!(failure instanceof UpstreamError)) throw failure;
-      if (failure.stage === 'answered') return;
-      if (failure.stage === 'waiting' && failure.code === 'ETIMEDOUT') throw upstreamTimeout(name);
-      throw upstreamUnavailable(name, failure);
+    }
+    if (failure === undefined) throw upstreamUnavailable(name);
+    if (!(failure instanceof UpstreamError)) throw failure;
+    if (failure.stage === 'waiting' && failure.code === 'ETIMEDOUT') throw upstreamTimeout(name);
+    if (failure.stage === 'answered' && failure.status !== undefined) return { status: failure.status };
+    throw upstreamUnavailable(name, failure);
+  };
+
+  return {
+    async forward(request, response, look) {
+      // What the first try listens to stays.
+      response.setMaxListeners(30);
+      await askOneCopy(
+        request.method,
+        (target) => proxy.exchange(request, response, target, look),
+        () => response.destroyed,
+      );
+    },
+    fetchJson(question) {
+      const endsAt = performance.now() + question.timeoutMs;
+      return askOneCopy(
+        'GET',
+        (target) => proxy.fetchJson(target, { ...question, timeoutMs: Math.max(1, endsAt - performance.now()) }),
+        () => question.signal.aborted,
+      );
     },
     state: () => instances.map((instance) => instance.state()).join(', '),
     close() {

@@ -1,5 +1,6 @@
 // The gateway's HTTP side: each request is looked up, counted, authenticated and passed on, in the order that the contract names.
 import type { TokenVerifier } from '@glasshouse/shared/auth';
+import { AppError } from '@glasshouse/shared/errors';
 import {
   authenticate,
   createApp,
@@ -12,13 +13,19 @@ import {
   requireJson,
 } from '@glasshouse/shared/http';
 import type { Logger } from '@glasshouse/shared/logger';
+import compression from 'compression';
 import type { RequestHandler } from 'express';
-import { ClientGone } from '../clients/proxy.ts';
+import { ClientGone, innerPath } from '../clients/proxy.ts';
 import type { Upstream } from '../clients/upstream.ts';
 import { mountDocs } from './docs.ts';
 import { rewriteHeaders } from './forwarded-headers.ts';
+import { type LastGoodCopies, withoutCredentials } from './last-good-copies.ts';
 import type { RateLimits } from './rate-limits.ts';
-import { type GatewayRoute, routes, type UpstreamName } from './routes.ts';
+import { type GatewayRoute, type OwnAnswer, routes, type UpstreamName } from './routes.ts';
+import { allowOrigins, refuseWindingPaths, secureAnswers } from './web-security.ts';
+
+/** Smaller answers are not worth the work. */
+const COMPRESSED_FROM_BYTES = 1_000;
 
 /** The path is known and the limit not reached: may this caller do it? A body that is too large is refused before it is read. */
 function authorize(route: GatewayRoute, verifier: TokenVerifier): RequestHandler {
@@ -43,16 +50,45 @@ function forwardTo(upstream: Upstream): RequestHandler {
   };
 }
 
+/** The catalogue's public answers: each is kept, and sent again while product-service can't answer. A fresh one is always asked for first. */
+function forwardWithCopies(upstream: Upstream, copies: LastGoodCopies): RequestHandler {
+  return async (request, response) => {
+    const key = innerPath(request);
+    rewriteHeaders(request);
+    withoutCredentials(request);
+    try {
+      await upstream.forward(request, response, (answer) => copies.look(key, request.method, answer));
+    } catch (error) {
+      if (error instanceof ClientGone) return;
+      const isOutage = (error instanceof AppError && error.kind === 'unavailable') || hasTimedOut(error);
+      if (!isOutage || !copies.send(key, request, response)) throw error;
+    }
+  };
+}
+
+const hasTimedOut = (error: unknown) => error instanceof HttpError && error.status === 504;
+
+const isCatalogue = ({ method, access, upstream }: GatewayRoute) =>
+  method === 'get' && access === 'anyone' && upstream === 'product-service';
+
+/** Where tokens are in an answer beside what a client chose, its compressed length would give them away (https://breachattack.com). */
+const hasTokens = ({ path }: GatewayRoute) => path.startsWith('/api/v1/auth/');
+
 export function createGatewayServer(options: {
   upstreams: Record<UpstreamName, Upstream>;
+  /** The answers of the routes that have no upstream. */
+  ownAnswers: Record<OwnAnswer, RequestHandler>;
+  lastGoodCopies: LastGoodCopies;
   rateLimits: RateLimits;
   verifier: TokenVerifier;
+  corsOrigins: readonly string[];
+  hstsMaxAgeS: number;
   trustedProxyHops: number;
   logger: Logger;
   host: string;
   port: number;
 }): HttpServer {
-  const { upstreams, rateLimits, verifier, trustedProxyHops, logger, host, port } = options;
+  const { upstreams, ownAnswers, lastGoodCopies, rateLimits, verifier, logger, host, port } = options;
   const states = Object.entries(upstreams).map(([name, upstream]) => [name, upstream.state] as const);
   let draining = false;
   const app = createApp({
@@ -60,12 +96,20 @@ export function createGatewayServer(options: {
     readiness: { conditions: { keys: verifier.hasKeys }, reported: Object.fromEntries(states) },
     isDraining: () => draining,
   });
-  app.set('trust proxy', trustedProxyHops);
-  mountDocs(app);
+  app.set('trust proxy', options.trustedProxyHops);
+  app.use(secureAnswers(options.hstsMaxAgeS), ...allowOrigins(options.corsOrigins), refuseWindingPaths);
+  const compress = compression({ threshold: COMPRESSED_FROM_BYTES });
+  mountDocs(app, compress);
+  const answerOf = (route: GatewayRoute): RequestHandler => {
+    if (route.upstream === undefined) return ownAnswers[route.own];
+    const upstream = upstreams[route.upstream];
+    return isCatalogue(route) ? forwardWithCopies(upstream, lastGoodCopies) : forwardTo(upstream);
+  };
   mountRows(app, routes, (route) => [
     ...rateLimits[route.rate],
     authorize(route, verifier),
-    forwardTo(upstreams[route.upstream]),
+    ...(hasTokens(route) ? [] : [compress]),
+    answerOf(route),
   ]);
   finishApp(app, logger);
   return createHttpServer({

@@ -1,7 +1,7 @@
 // The API document, and a page to read and try it: Swagger UI, with all that it needs from this server.
 import { join } from 'node:path';
 import { mountRows } from '@glasshouse/shared/http';
-import type { Express } from 'express';
+import type { Express, RequestHandler } from 'express';
 import { getAbsoluteFSPath } from 'swagger-ui-dist';
 
 const here = join(import.meta.dirname, '../..');
@@ -25,9 +25,10 @@ const headers = {
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 
-/** Mounts `GET /api/openapi.json` and `GET /api/docs`. */
-export function mountDocs(app: Express): void {
+/** Mounts `GET /api/openapi.json` and `GET /api/docs`: the largest answers that there are, so `compress` comes before each. */
+export function mountDocs(app: Express, compress: RequestHandler): void {
   mountRows(app, files, ({ file }) => [
+    compress,
     // The folder that all this lies in may well have a name that begins with a dot.
     (_request, response) => response.sendFile(file, { headers, cacheControl: false, dotfiles: 'allow' }),
   ]);

@@ -1,4 +1,5 @@
 // What a service gets to see of a request's headers: nothing that claims who the caller is or where it came from, unless the gateway says so.
+import type { OutgoingHttpHeaders } from 'node:http';
 import { currentCause } from '@glasshouse/shared/telemetry';
 import type { Request } from 'express';
 
@@ -38,5 +39,14 @@ export function rewriteHeaders(request: Request): void {
   headers.traceparent = traceparent;
   headers['x-forwarded-for'] = ip;
   headers['x-forwarded-proto'] = protocol;
-  headers['x-forwarded-host'] = host;
+  // HTTP/1.0 has requests without it.
+  if (host !== undefined) headers['x-forwarded-host'] = host;
+}
+
+/** What the gateway's own questions carry of a request, after `rewriteHeaders`: who asks, from where, and which trace they belong to. */
+export function headersForInside({ headers }: Request): OutgoingHttpHeaders {
+  const carried = Object.entries(headers).filter(([name]) =>
+    /^(authorization|x-request-id|traceparent|tracestate|x-forwarded-(for|proto|host))$/.test(name),
+  );
+  return { ...Object.fromEntries(carried), accept: 'application/json' };
 }

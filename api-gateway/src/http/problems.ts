@@ -13,3 +13,7 @@ export const upstreamUnavailable = (name: string, cause?: unknown) =>
   });
 export const upstreamTimeout = (name: string) =>
   new HttpError(504, 'upstream.timeout', `${name} did not answer in time.`);
+export const answerTooLarge = () =>
+  new HttpError(502, 'upstream.answer-too-large', 'The answer of the service is too large.');
+export const answerMalformed = () =>
+  new HttpError(502, 'upstream.answer-malformed', 'The answer of the service can not be read.');

@@ -1,4 +1,4 @@
-// The URL table: every path that the outside may call, who may call it, and which service answers. What is not here does not exist.
+// The URL table: every path that the outside may call, who may call it, and who answers: a service, or the gateway itself. What is not here does not exist.
 import type { Access, Route } from '@glasshouse/shared/http';
 
 export const upstreamNames = [
@@ -10,20 +10,38 @@ export const upstreamNames = [
 ] as const;
 export type UpstreamName = (typeof upstreamNames)[number];
 
-export interface GatewayRoute extends Pick<Route, 'method' | 'path'> {
+/** What the gateway answers by itself. */
+export type OwnAnswer = 'overview';
+
+interface Row extends Pick<Route, 'method' | 'path'> {
   access: Access;
-  upstream: UpstreamName;
   /** Which limit counts: `auth` where a password or a refresh token could be guessed. */
   rate: 'general' | 'auth';
 }
+export interface ForwardedRoute extends Row {
+  upstream: UpstreamName;
+}
+export interface OwnRoute extends Row {
+  own: OwnAnswer;
+  upstream?: undefined;
+}
+export type GatewayRoute = ForwardedRoute | OwnRoute;
 
 const row = (
-  method: GatewayRoute['method'],
+  method: Row['method'],
   path: string,
   access: Access,
   upstream: UpstreamName,
-  rate: GatewayRoute['rate'] = 'general',
-): GatewayRoute => ({ method, path, access, upstream, rate });
+  rate: Row['rate'] = 'general',
+): ForwardedRoute => ({ method, path, access, upstream, rate });
+
+const ownRow = (method: Row['method'], path: string, access: Access, own: OwnAnswer): OwnRoute => ({
+  method,
+  path,
+  access,
+  own,
+  rate: 'general',
+});
 
 export const routes: readonly GatewayRoute[] = [
   row('get', '/.well-known/jwks.json', 'anyone', 'user-service'),
@@ -45,6 +63,7 @@ export const routes: readonly GatewayRoute[] = [
   row('post', '/api/v1/orders', 'user', 'order-service'),
   row('get', '/api/v1/orders/:id', 'user', 'order-service'),
   row('get', '/api/v1/orders/:id/timeline', 'user', 'order-service'),
+  ownRow('get', '/api/v1/orders/:id/overview', 'user', 'overview'),
   row('post', '/api/v1/orders/:id/cancel', 'user', 'order-service'),
   row('post', '/api/v1/orders/:id/ship', 'admin', 'order-service'),
   row('post', '/api/v1/orders/:id/deliver', 'admin', 'order-service'),
