@@ -173,6 +173,7 @@ const wrongBodies: [string, unknown, string?][] = [
   ['a line that is too long', withAddress({ line1: 'x'.repeat(201) }), 'shippingAddress.line1'],
   ['a region that is null', withAddress({ region: null }), 'shippingAddress.region'],
   ['a country in words', withAddress({ country: 'USA' }), 'shippingAddress.country'],
+  ['a country that is none', withAddress({ country: 'XX' }), 'shippingAddress.country'],
   ['a country in small letters', withAddress({ country: 'us' }), 'shippingAddress.country'],
   ['a card that is not a test card', { ...orderOf(kettle), paymentMethod: 'pm_card_amex' }, 'paymentMethod'],
   ['no card', { ...orderOf(kettle), paymentMethod: undefined }, 'paymentMethod'],

@@ -1,6 +1,6 @@
 // What comes in and goes out over HTTP. Types and API documents come from here.
 import { cancelReasons } from '@glasshouse/shared/contracts';
-import { listOf, money, moneyOut, pageQuery, text } from '@glasshouse/shared/http';
+import { address, exampleAddress, listOf, money, moneyOut, pageQuery } from '@glasshouse/shared/http';
 import { z } from 'zod';
 import { type Order, orderStatuses } from '../domain/order.ts';
 import type { TimelineEntry } from '../domain/timeline.ts';
@@ -11,27 +11,7 @@ const MAX_QUANTITY = 10_000;
 /** Test cards, by Stripe's names. */
 const paymentMethods = ['pm_card_visa', 'pm_card_chargeDeclined', 'pm_card_chargeDeclinedInsufficientFunds'] as const;
 
-const exampleAddress = {
-  name: 'Alice Example',
-  line1: '1 Main Street',
-  city: 'Springfield',
-  region: 'IL',
-  postalCode: '62701',
-  country: 'US',
-};
 const exampleProductId = '019b8d2b-8c00-7af8-b33f-d5143135f3c8';
-
-export const addressSchema = z
-  .strictObject({
-    name: text(1, 200),
-    line1: text(1, 200),
-    line2: text(1, 200).optional(),
-    city: text(1, 100),
-    region: text(1, 100).optional(),
-    postalCode: text(1, 20),
-    country: z.string().regex(/^[A-Z]{2}$/, 'is not an ISO 3166-1 alpha-2 code'),
-  })
-  .meta({ id: 'Address', examples: [exampleAddress] });
 
 const itemSchema = z.strictObject({
   productId: z.uuid().toLowerCase(),
@@ -47,7 +27,7 @@ export const placeOrderBody = z
       .refine((items) => new Set(items.map((item) => item.productId)).size === items.length, {
         message: 'has a product twice',
       }),
-    shippingAddress: addressSchema,
+    shippingAddress: address,
     paymentMethod: z.enum(paymentMethods),
     expectedTotal: z.strictObject({ ...money.shape, amount: z.int().nonnegative() }).optional(),
   })
@@ -74,7 +54,7 @@ export const orderSchema = z
       z.object({ productId: z.uuid(), name: z.string(), quantity: z.int(), unitPrice: moneyOut, lineTotal: moneyOut }),
     ),
     total: moneyOut,
-    shippingAddress: addressSchema,
+    shippingAddress: address,
     paymentMethod: z.string(),
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),

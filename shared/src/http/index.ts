@@ -1,4 +1,5 @@
 // HTTP for a service: routes as data, checks, problem details, health and readiness.
+export * from './address.ts';
 export * from './app.ts';
 export * from './openapi.ts';
 export * from './problem.ts';
