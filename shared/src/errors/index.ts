@@ -7,6 +7,7 @@ export type ErrorKind =
   | 'forbidden'
   | 'not-found'
   | 'conflict'
+  | 'throttled'
   | 'unavailable';
 
 export interface FieldProblem {
@@ -19,7 +20,7 @@ export class AppError extends Error {
   readonly code: string;
   readonly kind: ErrorKind;
   readonly errors: FieldProblem[] | undefined;
-  /** Seconds after which trying again makes sense; only with `unavailable`. */
+  /** Seconds after which trying again makes sense; only with `throttled` and `unavailable`. */
   readonly retryAfterS: number | undefined;
 
   constructor(

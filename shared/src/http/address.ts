@@ -37,7 +37,7 @@ export const address = z
     postalCode: text(1, 20),
     country: z
       .string()
-      .regex(/^[A-Z]{2}$/, 'is not an ISO 3166-1 alpha-2 code')
-      .refine((code) => countries.has(code), { message: 'is not an ISO 3166-1 alpha-2 code' }),
+      .refine((code) => countries.has(code), { message: 'is not an ISO 3166-1 alpha-2 code' })
+      .meta({ pattern: '^[A-Z]{2}$' }),
   })
   .meta({ id: 'Address', examples: [exampleAddress] });

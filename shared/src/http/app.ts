@@ -2,7 +2,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
 import type { AppError, FieldProblem } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
@@ -12,6 +12,7 @@ import {
   bodyInvalid,
   bodyOfUnsupportedType,
   HttpError,
+  hasBody,
   idempotencyKeyMissing,
   problemHandler,
   queryInvalid,
@@ -31,6 +32,9 @@ export const MAX_BODY_BYTES = 100_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const idempotencyKeyPattern = /^[\x20-\x7e]{1,255}$/;
+
+/** What a call takes that needs no body and yet brings one: an object without fields. */
+const noFields = z.strictObject({});
 
 const recordRequest = durationHistogram('http.server.request.duration', 'Duration of HTTP server requests.');
 
@@ -123,11 +127,12 @@ async function answer(
   verifier: TokenVerifier | undefined,
 ): Promise<void> {
   const user = verifier === undefined ? undefined : await authenticate(request, route.access, verifier);
-  const rawBody = route.body === undefined ? undefined : await readBody(request, response);
+  const bodySchema = route.body ?? (route.method !== 'get' && hasBody(request) ? noFields : undefined);
+  const rawBody = bodySchema && (await readBody(request, response));
   const query = route.query === undefined ? {} : check(route.query, request.query, queryInvalid);
   const idempotencyKey = request.get('idempotency-key') ?? '';
   if (route.idempotent && !idempotencyKeyPattern.test(idempotencyKey)) throw idempotencyKeyMissing();
-  const body = route.body === undefined ? undefined : check(route.body, rawBody, bodyInvalid);
+  const body = bodySchema && check(bodySchema, rawBody, bodyInvalid);
   const params = request.params as Record<string, string>;
   for (const [name, value] of Object.entries(params))
     if (/(^id|Id)$/.test(name) && !uuidPattern.test(value)) throw resourceNotFound();

@@ -13,6 +13,7 @@ const statusOfKind: Record<ErrorKind, number> = {
   forbidden: 403,
   'not-found': 404,
   conflict: 409,
+  throttled: 429,
   unavailable: 503,
 };
 
@@ -132,6 +133,11 @@ function toKnown(error: unknown): KnownError | undefined {
   return undefined;
 }
 
+/** Whether a body comes with the request (RFC 9112, section 6.3); one of length 0 is none. */
+export function hasBody(request: Request): boolean {
+  return request.get('transfer-encoding') !== undefined || Number(request.get('content-length') ?? 0) > 0;
+}
+
 /** Answers with `error` as a problem; one that is nobody's but ours is logged and told as a bare 500. */
 export function sendProblem(request: Request, response: Response, error: unknown, logger: Logger): void {
   const known = toKnown(error);
@@ -151,8 +157,7 @@ export function sendProblem(request: Request, response: Response, error: unknown
     return;
   }
   // A body that nobody reads would be taken for the next request on this connection.
-  const hasBody = request.get('transfer-encoding') !== undefined || Number(request.get('content-length') ?? 0) > 0;
-  if (hasBody && !request.complete) response.set('Connection', 'close');
+  if (hasBody(request) && !request.complete) response.set('Connection', 'close');
   response
     .status(status)
     .set(headers)

@@ -1,0 +1,137 @@
+// The chassis's HTTP side through real HTTP: what it checks of a request before any handler runs, and in which order.
+import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
+import { after, before, beforeEach, test } from 'node:test';
+import { createTokenVerifier, jwksOverHttp } from '../src/auth/index.ts';
+import { createHttpApp, type HttpServer, MAX_BODY_BYTES, noContent, type Route, route } from '../src/http/index.ts';
+import { setupContext } from '../src/telemetry/index.ts';
+import { createTestKeys, quietLogger, type TestKeys } from '../src/testing/index.ts';
+
+let keys: TestKeys;
+let server: HttpServer;
+/** What the handlers have done: nothing that was refused may show up here. */
+let handled: string[] = [];
+const bodyless = (method: Route['method'], path: string) =>
+  route({
+    method,
+    path,
+    access: 'user',
+    operationId: `${method}Thing`,
+    summary: 'Do something that needs no body',
+    answers: { 204: null },
+    async handle() {
+      handled.push(`${method} ${path}`);
+      return noContent();
+    },
+  });
+
+before(async () => {
+  setupContext();
+  keys = await createTestKeys();
+  const verifier = createTokenVerifier({
+    issuer: 'glasshouse',
+    audience: 'glasshouse-api',
+    fetchKeys: jwksOverHttp([keys.url]),
+    logger: quietLogger,
+  });
+  server = createHttpApp({
+    routes: [
+      bodyless('get', '/v1/things'),
+      bodyless('post', '/v1/things/:id/turn'),
+      bodyless('patch', '/v1/things/:id'),
+      bodyless('delete', '/v1/things/:id'),
+    ],
+    verifier,
+    readiness: { conditions: {} },
+    logger: quietLogger,
+    host: '127.0.0.1',
+    port: 0,
+  });
+  await server.start();
+});
+after(async () => {
+  await server.stop();
+  await keys.stop();
+});
+beforeEach(() => {
+  handled = [];
+});
+
+const json = { 'content-type': 'application/json' };
+async function send(
+  method: string,
+  path: string,
+  options: { headers?: Record<string, string>; body?: string; token?: string } = {},
+) {
+  const { headers = {}, body = null, token = keys.token(randomUUIDv7()) } = options;
+  const response = await fetch(`http://127.0.0.1:${server.port()}${path}`, {
+    method,
+    headers: { ...(token !== '' && { authorization: `Bearer ${token}` }), ...headers },
+    body,
+  });
+  const text = await response.text();
+  const { code, errors } = text === '' ? {} : JSON.parse(text);
+  return { status: response.status, code, path: errors?.[0]?.path };
+}
+const thing = `/v1/things/${randomUUIDv7()}`;
+const calls = [
+  ['POST', `${thing}/turn`],
+  ['PATCH', thing],
+  ['DELETE', thing],
+] as const;
+
+test('a call without a body schema: takes none, one of length 0, and an empty object', async () => {
+  for (const [method, path] of calls) {
+    assert.equal((await send(method, path)).status, 204);
+    assert.equal((await send(method, path, { headers: json, body: '' })).status, 204);
+    assert.equal((await send(method, path, { headers: json, body: ' {} ' })).status, 204);
+  }
+  assert.equal(handled.length, 9);
+});
+
+test('a call without a body schema: an unknown field, and what is no object, is a 422', async () => {
+  for (const [method, path] of calls)
+    for (const [body, field] of [
+      ['{"reason":"changed my mind"}', 'reason'],
+      ['{"__proto__":1}', '__proto__'],
+      ['[]', ''],
+      ['null', ''],
+      ['7', ''],
+    ] as const)
+      assert.deepEqual(
+        await send(method, path, { headers: json, body }),
+        { status: 422, code: 'body.invalid', path: field },
+        `${method} ${body}`,
+      );
+  assert.deepEqual(handled, []);
+});
+
+test('a call without a body schema: a body that is malformed, too large or no JSON is a 400, 413 or 415', async () => {
+  for (const [method, path] of calls)
+    for (const [headers, body, status, code] of [
+      [json, '{"reason":', 400, 'body.malformed'],
+      [json, `{"reason":"${'x'.repeat(MAX_BODY_BYTES)}"}`, 413, 'body.too-large'],
+      [{ 'content-type': 'text/plain' }, '{}', 415, 'body.unsupported-type'],
+      [{ 'content-type': 'application/x-www-form-urlencoded' }, 'reason=1', 415, 'body.unsupported-type'],
+    ] as const)
+      assert.deepEqual(
+        await send(method, path, { headers, body }),
+        { status, code, path: undefined },
+        `${method} ${status}`,
+      );
+  assert.deepEqual(handled, []);
+});
+
+test('a call without a body schema: its body is judged after the token and before the resource', async () => {
+  const nowhere = '/v1/things/7/turn';
+  const order = [
+    [{ token: '', headers: { 'content-type': 'text/plain' }, body: 'x' }, 401],
+    [{ headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(MAX_BODY_BYTES + 1) }, 415],
+    [{ headers: json, body: 'x'.repeat(MAX_BODY_BYTES + 1) }, 413],
+    [{ headers: json, body: '{' }, 400],
+    [{ headers: json, body: '{"reason":1}' }, 422],
+    [{ headers: json, body: '{}' }, 404],
+  ] as const;
+  for (const [options, status] of order) assert.equal((await send('POST', nowhere, options)).status, status);
+  assert.deepEqual(handled, []);
+});
