@@ -77,6 +77,19 @@ export async function registerSomebody(call: TestService['call']) {
 export const logIn = (call: TestService['call'], { email, password }: { email: string; password: string }) =>
   call('POST', '/v1/auth/login', { body: { email, password } });
 
+/** Registers somebody new and logs them in. */
+export async function somebodyLoggedIn(call: TestService['call']) {
+  const somebody = await registerSomebody(call);
+  return { ...somebody, token: (await logIn(call, somebody)).body.accessToken as string };
+}
+
+/** Somebody new with the role, which nobody gets over HTTP. */
+export async function anAdmin({ call, db }: TestService) {
+  const somebody = await registerSomebody(call);
+  await db.pool.query("update users set roles = '{customer,admin}' where id = $1", [somebody.id]);
+  return { ...somebody, token: (await logIn(call, somebody)).body.accessToken as string };
+}
+
 export const refresh = (call: TestService['call'], refreshToken: unknown) =>
   call('POST', '/v1/auth/refresh', { body: { refreshToken } });
 

@@ -50,6 +50,13 @@ export const routes: readonly GatewayRoute[] = [
   row('post', '/api/v1/auth/refresh', 'anyone', 'user-service', 'auth'),
   row('post', '/api/v1/auth/logout', 'anyone', 'user-service'),
   row('get', '/api/v1/users/me', 'user', 'user-service'),
+  row('patch', '/api/v1/users/me', 'user', 'user-service'),
+  row('get', '/api/v1/users/me/addresses', 'user', 'user-service'),
+  row('post', '/api/v1/users/me/addresses', 'user', 'user-service'),
+  row('delete', '/api/v1/users/me/addresses/:id', 'user', 'user-service'),
+  row('get', '/api/v1/users', 'admin', 'user-service'),
+  // After `me`, which it would take for an id.
+  row('get', '/api/v1/users/:id', 'admin', 'user-service'),
 
   row('get', '/api/v1/products', 'anyone', 'product-service'),
   row('post', '/api/v1/products', 'admin', 'product-service'),

@@ -33,6 +33,37 @@ export async function findUser(db: Queryable, id: string): Promise<User | undefi
   return rows[0] && toUser(rows[0]);
 }
 
+/** Locks the user's row until the transaction ends. */
+export async function lockUser(tx: Transaction, id: string): Promise<User | undefined> {
+  const { rows } = await tx.query<UserRow>(`select ${columns} from users where id = $1 for update`, [id]);
+  return rows[0] && toUser(rows[0]);
+}
+
+/** Writes what may change. */
+export async function updateUser(tx: Transaction, { id, name, version }: User): Promise<void> {
+  await tx.query('update users set name = $2, version = $3, updated_at = $4 where id = $1', [
+    id,
+    name,
+    version,
+    tx.now,
+  ]);
+}
+
+/**
+ * Newest first, one more than `limit` so that the caller sees whether there are more.
+ * @param filter `before` is the id of the last user of the page before
+ */
+export async function listUsers(
+  db: Queryable,
+  filter: { before?: string | undefined; limit: number },
+): Promise<User[]> {
+  const { rows } = await db.query<UserRow>(
+    `select ${columns} from users where $1::uuid is null or id < $1 order by id desc limit $2`,
+    [filter.before ?? null, filter.limit + 1],
+  );
+  return rows.map(toUser);
+}
+
 /** @param email in any case */
 export async function findCredentials(
   db: Queryable,

@@ -1,8 +1,12 @@
 // What can go wrong by the rules of the business.
 import { AppError } from '@glasshouse/shared/errors';
+import { MAX_ADDRESSES } from './address.ts';
 
 export const emailInUse = () => new AppError('conflict', 'user.email-in-use', 'This e-mail address is in use.');
 export const userNotFound = () => new AppError('not-found', 'user.not-found', 'There is no such user.');
+export const addressNotFound = () => new AppError('not-found', 'address.not-found', 'There is no such address.');
+export const tooManyAddresses = () =>
+  new AppError('conflict', 'address.too-many', `Nobody may keep more than ${MAX_ADDRESSES} addresses.`);
 /** The same for an unknown e-mail address and a wrong password: nobody is told who has an account. */
 export const wrongCredentials = () =>
   new AppError('unauthenticated', 'credentials.wrong', 'The e-mail address or the password is wrong.');

@@ -1,6 +1,6 @@
 // A user, and what the others are told of one.
 import type { Role } from '@glasshouse/shared/auth';
-import { type DomainEvent, userRegistered } from '@glasshouse/shared/contracts';
+import { type DomainEvent, userRegistered, userUpdated } from '@glasshouse/shared/contracts';
 
 export interface User {
   id: string;
@@ -13,11 +13,22 @@ export interface User {
   createdAt: Date;
 }
 
-export function register(
-  input: Pick<User, 'id' | 'email' | 'name' | 'roles'>,
-  now: Date,
-): { user: User; events: DomainEvent[] } {
+export interface Decision {
+  user: User;
+  /** Empty where the user stays as they are. */
+  events: DomainEvent[];
+}
+
+const addressBookEntry = ({ id: userId, email, name, version }: User) => ({ userId, email, name, version });
+
+export function register(input: Pick<User, 'id' | 'email' | 'name' | 'roles'>, now: Date): Decision {
   const user: User = { ...input, version: 1, createdAt: now };
-  const { id: userId, email, name, version } = user;
-  return { user, events: [userRegistered.of({ userId, email, name, version })] };
+  return { user, events: [userRegistered.of(addressBookEntry(user))] };
+}
+
+/** The name that a user has already changes nothing. */
+export function rename(user: User, name: string): Decision {
+  if (name === user.name) return { user, events: [] };
+  const renamed = { ...user, name, version: user.version + 1 };
+  return { user: renamed, events: [userUpdated.of(addressBookEntry(renamed))] };
 }

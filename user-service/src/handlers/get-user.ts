@@ -1,5 +1,7 @@
 // Reading users.
-import { findUser } from '../data/user-repository.ts';
+import { type Page, readCursor, toPage } from '@glasshouse/shared/http';
+import { z } from 'zod';
+import { findUser, listUsers } from '../data/user-repository.ts';
 import type { Deps } from '../deps.ts';
 import { userNotFound } from '../domain/errors.ts';
 import type { User } from '../domain/user.ts';
@@ -9,4 +11,14 @@ export async function getUser(query: { userId: string }, { db }: Pick<Deps, 'db'
   const user = await findUser(db, query.userId);
   if (user === undefined) throw userNotFound();
   return user;
+}
+
+/** All users, newest first. */
+export async function getUsers(
+  query: { cursor?: string | undefined; limit: number },
+  { db }: Pick<Deps, 'db'>,
+): Promise<Page<User>> {
+  const { cursor, limit } = query;
+  const users = await listUsers(db, { before: readCursor(cursor, z.uuid()), limit });
+  return toPage(users, limit, (user) => user.id);
 }

@@ -1,28 +1,40 @@
 // The URL table.
-import { type Answer, created, noContent, ok, type Route, route } from '@glasshouse/shared/http';
+import { type Answer, address, created, noContent, ok, type Route, route } from '@glasshouse/shared/http';
 import type { Deps } from '../deps.ts';
 import {
+  addressNotFound,
   emailInUse,
   noSigningKey,
   passwordsBusy,
   refreshTokenRefused,
+  tooManyAddresses,
   userNotFound,
   wrongCredentials,
 } from '../domain/errors.ts';
 import type { TokenPair } from '../domain/refresh-token.ts';
-import { getUser } from '../handlers/get-user.ts';
+import { addAddress } from '../handlers/add-address.ts';
+import { getAddresses } from '../handlers/get-addresses.ts';
+import { getUser, getUsers } from '../handlers/get-user.ts';
 import { logIn } from '../handlers/log-in.ts';
 import { logOut } from '../handlers/log-out.ts';
 import { refreshTokens } from '../handlers/refresh-tokens.ts';
 import { registerUser } from '../handlers/register-user.ts';
+import { removeAddress } from '../handlers/remove-address.ts';
+import { updateUser } from '../handlers/update-user.ts';
 import {
   jwksSchema,
+  listQuery,
   logInBody,
   refreshTokenBody,
   registerBody,
+  savedAddressListSchema,
+  savedAddressSchema,
+  toAddressJson,
   tokenPairSchema,
   toTokenPairJson,
   toUserJson,
+  updateUserBody,
+  userListSchema,
   userSchema,
 } from './schemas.ts';
 
@@ -94,6 +106,81 @@ export const routes = (deps: Deps): Route[] => [
     answers: { 200: userSchema },
     problems: [userNotFound()],
     handle: async ({ user: { userId } }) => ok(toUserJson(await getUser({ userId }, deps))),
+  }),
+  route({
+    method: 'patch',
+    path: '/v1/users/me',
+    access: 'user',
+    operationId: 'updateMyProfile',
+    summary: 'Change your own profile',
+    body: updateUserBody,
+    answers: { 200: userSchema },
+    problems: [userNotFound()],
+    handle: async ({ user: { userId }, body }) => ok(toUserJson(await updateUser({ ...body, userId }, deps))),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/users/me/addresses',
+    access: 'user',
+    operationId: 'listMyAddresses',
+    summary: 'List your own addresses, newest first',
+    query: listQuery,
+    answers: { 200: savedAddressListSchema },
+    async handle({ user: { userId }, query }) {
+      const { items, nextCursor } = await getAddresses({ ...query, userId }, deps);
+      return ok({ items: items.map(toAddressJson), nextCursor });
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/users/me/addresses',
+    access: 'user',
+    operationId: 'addAddress',
+    summary: 'Keep one more address',
+    body: address,
+    answers: { 201: savedAddressSchema },
+    problems: [userNotFound(), tooManyAddresses()],
+    async handle({ user: { userId }, body }) {
+      const saved = await addAddress({ userId, address: body }, deps);
+      return created(toAddressJson(saved), `/api/v1/users/me/addresses/${saved.id}`);
+    },
+  }),
+  route({
+    method: 'delete',
+    path: '/v1/users/me/addresses/:id',
+    access: 'user',
+    operationId: 'removeAddress',
+    summary: 'Keep an address no longer',
+    answers: { 204: null },
+    problems: [addressNotFound()],
+    async handle({ user: { userId }, params }) {
+      await removeAddress({ userId, addressId: params.id }, deps);
+      return noContent();
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/users',
+    access: 'admin',
+    operationId: 'listUsers',
+    summary: 'List all users, newest first',
+    query: listQuery,
+    answers: { 200: userListSchema },
+    async handle({ query }) {
+      const { items, nextCursor } = await getUsers(query, deps);
+      return ok({ items: items.map(toUserJson), nextCursor });
+    },
+  }),
+  // After `me`, which it would take for an id.
+  route({
+    method: 'get',
+    path: '/v1/users/:id',
+    access: 'admin',
+    operationId: 'getUser',
+    summary: 'Get a user',
+    answers: { 200: userSchema },
+    problems: [userNotFound()],
+    handle: async ({ params }) => ok(toUserJson(await getUser({ userId: params.id }, deps))),
   }),
   route({
     method: 'get',

@@ -1,7 +1,8 @@
 // What comes in and goes out over HTTP. Types and API documents come from here.
 import { roles } from '@glasshouse/shared/auth';
-import { text } from '@glasshouse/shared/http';
+import { address, exampleAddress, listOf, pageQuery, text } from '@glasshouse/shared/http';
 import { z } from 'zod';
+import type { SavedAddress } from '../domain/address.ts';
 import type { TokenPair } from '../domain/refresh-token.ts';
 import type { User } from '../domain/user.ts';
 
@@ -61,6 +62,28 @@ export const userSchema = z
     ],
   });
 
+export const userListSchema = listOf(userSchema);
+
+/** A field that is not given stays as it is. */
+export const updateUserBody = z
+  .strictObject({ name: text(1, 200).optional() })
+  .meta({ id: 'UpdateUser', examples: [{ name: 'Alice Anders' }] });
+
+export const listQuery = z.strictObject(pageQuery);
+
+export const savedAddressSchema = z.object({ id: z.uuid(), ...address.shape, createdAt: z.iso.datetime() }).meta({
+  id: 'SavedAddress',
+  examples: [
+    {
+      id: '019c0f3f-2b40-7e19-9a6c-3d5e7f901b2c',
+      ...exampleAddress,
+      createdAt: '2026-11-21T10:15:00.000Z',
+    },
+  ],
+});
+
+export const savedAddressListSchema = listOf(savedAddressSchema);
+
 export const tokenPairSchema = z
   .object({
     accessToken: z.string(),
@@ -113,6 +136,10 @@ export const jwksSchema = z
   });
 
 export function toUserJson({ version: _version, createdAt, ...rest }: User): z.input<typeof userSchema> {
+  return { ...rest, createdAt: createdAt.toISOString() };
+}
+
+export function toAddressJson({ createdAt, ...rest }: SavedAddress): z.input<typeof savedAddressSchema> {
   return { ...rest, createdAt: createdAt.toISOString() };
 }
 
