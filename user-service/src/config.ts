@@ -4,6 +4,7 @@ import {
   commonSettings,
   eventSettings,
   flag,
+  nonNegativeInt,
   port,
   positiveInt,
   readSettings,
@@ -42,6 +43,10 @@ export const settings = {
   DATABASE_POOL_SIZE: positiveInt(20),
   /** How long a login lasts without a refresh, in seconds: 30 days. */
   REFRESH_TOKEN_TTL_S: positiveInt(2_592_000),
+  /** Failed logins that are free for one account, before the next tries have to wait; 0 = not counted. */
+  LOGIN_FAILURES_PER_ACCOUNT: nonNegativeInt(5),
+  /** The same for one address over all accounts; 0 = not counted. */
+  LOGIN_FAILURES_PER_ADDRESS: nonNegativeInt(20),
 };
 
 export type Config = ReturnType<typeof loadConfig>;

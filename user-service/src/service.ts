@@ -10,6 +10,7 @@ import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
 import { routes } from './http/routes.ts';
 import { createAccessTokens } from './security/access-tokens.ts';
+import { createLoginGuard } from './security/login-guard.ts';
 import { createPasswords } from './security/passwords.ts';
 import { createSigningKeys } from './security/signing-keys.ts';
 import { createPurge } from './workers/purge-ended.ts';
@@ -56,6 +57,11 @@ export function createUserService(config: Config) {
       memoryKib: config.ARGON2_MEMORY_KIB,
       passes: config.ARGON2_PASSES,
       concurrency: config.ARGON2_CONCURRENCY,
+    }),
+    loginGuard: createLoginGuard({
+      secret: config.KEY_ENCRYPTION_KEY,
+      free: { account: config.LOGIN_FAILURES_PER_ACCOUNT, address: config.LOGIN_FAILURES_PER_ADDRESS },
+      logger,
     }),
     signingKeys,
     accessTokens: createAccessTokens({

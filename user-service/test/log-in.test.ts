@@ -1,9 +1,15 @@
 // Login, the tokens that it gives, and the keys that they are checked with.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { createTokenVerifier, jwksOverHttp } from '@glasshouse/shared/auth';
+import { createDatabase } from '@glasshouse/shared/postgres';
 import { quietLogger } from '@glasshouse/shared/testing';
 import jwt from 'jsonwebtoken';
+import { logIn as handleLogIn } from '../src/handlers/log-in.ts';
+import { registerUser } from '../src/handlers/register-user.ts';
+import { createLoginGuard } from '../src/security/login-guard.ts';
+import { createPasswords, type Passwords } from '../src/security/passwords.ts';
 import { logIn, problemOf, registerSomebody, startUserService, type TestService } from './support.ts';
 
 let service: TestService;
@@ -56,6 +62,50 @@ test('logIn: for an unknown e-mail address and for a wrong password, gives the s
     { email: '%', password },
   ])
     assert.equal((await logIn(service.call, attempt)).status, 401, JSON.stringify(attempt));
+});
+
+test('logIn: letters beyond ASCII stand for no other, whatever a database’s locale makes of them', async () => {
+  const kim = { email: 'kim@example.com', password: 'long enough' };
+  await service.call('POST', '/v1/auth/register', { body: { ...kim, name: 'Kim' } });
+  assert.equal((await logIn(service.call, { ...kim, email: 'KIM@EXAMPLE.COM' })).status, 200);
+  for (const email of ['\u212aim@example.com', 'k\u0130m@example.com', 'k\u0131m@example.com'])
+    assert.equal((await logIn(service.call, { ...kim, email })).status, 401, email);
+});
+
+test('logIn, registerUser: hash once, whoever they are asked for', async () => {
+  const database = createDatabase({ url: service.db.url, service: 'user-service', logger: quietLogger });
+  const cheap = createPasswords({ memoryKib: 64, passes: 1, concurrency: 1 });
+  let hashings = 0;
+  const counting: Passwords = {
+    hash(password) {
+      hashings += 1;
+      return cheap.hash(password);
+    },
+    verify(password, phc) {
+      hashings += 1;
+      return cheap.verify(password, phc);
+    },
+  };
+  try {
+    const { email, password } = await registerSomebody(service.call);
+    const free = { account: 0, address: 0 };
+    const loginGuard = createLoginGuard({ secret: randomBytes(32), free, logger: quietLogger });
+    const accessTokens = { ttlS: 900, issue: async () => '' };
+    const deps = { db: database, passwords: counting, loginGuard, accessTokens, refreshTokenTtlS: 900 };
+    const tries = [
+      () => handleLogIn({ email, password: 'wrong password', clientIp: '198.18.0.1' }, deps),
+      () => handleLogIn({ email: 'nobody@example.com', password, clientIp: '198.18.0.1' }, deps),
+      () => registerUser({ email, password, name: 'Taken', roles: ['customer'] }, deps),
+      () => registerUser({ email: 'free@example.com', password, name: 'Free', roles: ['customer'] }, deps),
+    ];
+    for (const attempt of tries) {
+      hashings = 0;
+      await attempt().catch(({ kind }) => assert.ok(['unauthenticated', 'conflict'].includes(kind)));
+      assert.equal(hashings, 1);
+    }
+  } finally {
+    await database.stop();
+  }
 });
 
 test('logIn: with a password in another Unicode form, is the same password', async () => {

@@ -138,7 +138,15 @@ async function answer(
     if (/(^id|Id)$/.test(name) && !uuidPattern.test(value)) throw resourceNotFound();
   const ids = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, value.toLowerCase()]));
   const operation = `${request.method} ${route.path.replace(/:(\w+)/g, (_, name: string) => ids[name] ?? '')}`;
-  const result = await route.handle({ params: ids, body, query, user: user as Identity, idempotencyKey, operation });
+  const result = await route.handle({
+    params: ids,
+    body,
+    query,
+    user: user as Identity,
+    idempotencyKey,
+    operation,
+    clientIp: request.ip ?? '',
+  });
   response.status(result.status);
   if (result.headers !== undefined) response.set(result.headers);
   if (route.access !== 'anyone') response.set('Cache-Control', 'no-store');
@@ -302,6 +310,8 @@ export function createHttpApp(options: {
   const { routes, verifier, readiness, logger, host, port } = options;
   let draining = false;
   const app = createApp({ logger, readiness, isDraining: () => draining });
+  // Whoever calls a service is the gateway: of X-Forwarded-For the entry that it has written counts, and none before it.
+  app.set('trust proxy', 1);
   mountRoutes(app, routes, verifier);
   finishApp(app, logger);
   return createHttpServer({

@@ -28,6 +28,8 @@ interface Call<P, B, Q, I> {
   idempotencyKey: string;
   /** Method and path with its ids: the scope of an Idempotency-Key. */
   operation: string;
+  /** The caller's IP address, as the gateway tells it. */
+  clientIp: string;
 }
 
 export interface Route {

@@ -64,13 +64,13 @@ export async function listUsers(
   return rows.map(toUser);
 }
 
-/** @param email in any case */
+/** @param email in any case of its ASCII letters: no other letter stands for one of those */
 export async function findCredentials(
   db: Queryable,
   email: string,
 ): Promise<{ user: User; passwordHash: string } | undefined> {
   const { rows } = await db.query<UserRow & { password_hash: string }>(
-    `select ${columns}, password_hash from users where lower(email) = lower($1)`,
+    `select ${columns}, password_hash from users where lower(email) = lower($1::text collate "C")`,
     [email],
   );
   return rows[0] && { user: toUser(rows[0]), passwordHash: rows[0].password_hash };

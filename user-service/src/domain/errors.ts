@@ -10,6 +10,11 @@ export const tooManyAddresses = () =>
 /** The same for an unknown e-mail address and a wrong password: nobody is told who has an account. */
 export const wrongCredentials = () =>
   new AppError('unauthenticated', 'credentials.wrong', 'The e-mail address or the password is wrong.');
+/** @param retryAfterS in seconds; the same whether or not there is such an account */
+export const loginSlowedDown = (retryAfterS: number) =>
+  new AppError('throttled', 'login.slow-down', 'Too many logins have failed: wait before the next try.', {
+    retryAfterS,
+  });
 /** The same for a token that is unknown, spent, expired or revoked. */
 export const refreshTokenRefused = () =>
   new AppError('unauthenticated', 'refresh-token.invalid', 'The refresh token is not valid: log in again.');

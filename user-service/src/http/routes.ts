@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts';
 import {
   addressNotFound,
   emailInUse,
+  loginSlowedDown,
   noSigningKey,
   passwordsBusy,
   refreshTokenRefused,
@@ -70,8 +71,8 @@ export const routes = (deps: Deps): Route[] => [
     summary: 'Log in',
     body: logInBody,
     answers: { 200: tokenPairSchema },
-    problems: [wrongCredentials(), passwordsBusy(), noSigningKey()],
-    handle: async ({ body }) => tokens(await logIn(body, deps), deps.accessTokens.ttlS),
+    problems: [loginSlowedDown(4), wrongCredentials(), passwordsBusy(), noSigningKey()],
+    handle: async ({ body, clientIp }) => tokens(await logIn({ ...body, clientIp }, deps), deps.accessTokens.ttlS),
   }),
   route({
     method: 'post',

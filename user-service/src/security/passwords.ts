@@ -46,8 +46,15 @@ function parse(phc: string): { parameters: Parameters; salt: Buffer; hash: Buffe
 /**
  * @param memoryKib for one hash, in KiB
  * @param concurrency hashes at once; a thread of Node's pool each
+ * @param hashing does the work
  */
-export function createPasswords(options: { memoryKib: number; passes: number; concurrency: number }): Passwords {
+export function createPasswords(options: {
+  memoryKib: number;
+  passes: number;
+  concurrency: number;
+  hashing?: typeof argon2Async;
+}): Passwords {
+  const { hashing = argon2Async } = options;
   const own: Parameters = { memory: options.memoryKib, passes: options.passes, parallelism: 1 };
   const limit = pLimit(options.concurrency);
 
@@ -55,7 +62,7 @@ export function createPasswords(options: { memoryKib: number; passes: number; co
     if (limit.pendingCount >= MAX_WAITING) throw passwordsBusy();
     // The same password typed on another keyboard may come in another Unicode form.
     const message = password.normalize('NFKC');
-    return limit(() => argon2Async('argon2id', { message, nonce: salt, tagLength, ...parameters }));
+    return limit(() => hashing('argon2id', { message, nonce: salt, tagLength, ...parameters }));
   };
 
   return {

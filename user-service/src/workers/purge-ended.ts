@@ -1,7 +1,8 @@
-// Forgets what has ended: refresh tokens that have expired with their whole family, and retired keys whose last token has.
+// Forgets what has ended: refresh tokens that have expired with their whole family, retired keys whose last token has, failed logins of long ago.
 import type { Logger } from '@glasshouse/shared/logger';
 import type { Database } from '@glasshouse/shared/postgres';
 import type { Part } from '@glasshouse/shared/process';
+import { deleteForgotten } from '../data/failed-login-repository.ts';
 import { deleteExpiredFamilies } from '../data/refresh-token-repository.ts';
 import type { SigningKeys } from '../security/signing-keys.ts';
 
@@ -14,6 +15,7 @@ export function createPurge(database: Database, signingKeys: SigningKeys, logger
     try {
       await signingKeys.deleteGone(database);
       await deleteExpiredFamilies(database);
+      await deleteForgotten(database);
     } catch (error) {
       logger.warn('what has ended could not be purged', { error });
     }
