@@ -58,7 +58,7 @@ test('placeOrder: answers 201 with a pending order at the price list’s prices,
   assert.deepEqual(event.data, {
     orderId: id,
     userId,
-    items: [kettle, mug].map(({ id: productId, price }) => ({ productId, quantity: 2, unitPrice: price })),
+    items: [kettle, mug].map(({ id: productId, name, price }) => ({ productId, name, quantity: 2, unitPrice: price })),
     total: { amount: 4698, currency: 'USD' },
     paymentMethod: 'pm_card_visa',
     shippingAddress,

@@ -68,6 +68,82 @@ test('payments: what was given back, and why a charge failed, is told', async ()
   assert.deepEqual([reply.body.items[0].status, reply.body.items[0].failureCode], ['failed', 'generic_decline']);
 });
 
+test('getInvoice: names what was bought and what went back, for its user and an admin', async () => {
+  const order = await paid();
+  const path = `/v1/payments/${order.id}/invoice`;
+  const usd = (amount: number) => ({ amount, currency: 'USD' });
+  const { status, body } = await service.call('GET', path, { token: order.token });
+  assert.equal(status, 200);
+  const { issuedAt, number, ...rest } = body;
+  const { items } = order.created.data;
+  assert.deepEqual(rest, {
+    paymentId: order.id,
+    orderId: order.orderId,
+    userId: order.userId,
+    lines: items.map((item) => ({ ...item, lineTotal: usd(3998) })),
+    total: usd(3998),
+    refunds: [],
+    balance: usd(3998),
+  });
+  assert.equal(items[0]?.name, 'Kettle');
+  assert.match(number, /^INV-\d{8}-[0-9A-F]{12}$/);
+
+  const giveBack = (amount: number, reason: string) =>
+    service.call('POST', `/v1/payments/${order.id}/refunds`, {
+      token: admin(),
+      body: { amount, reason },
+      headers: { 'idempotency-key': randomUUIDv7() },
+    });
+  const refund = (await giveBack(500, 'A scratch.')).body;
+  await world.assertTold(order, 'payment.captured', 'payment.refunded');
+  // A cancellation gives back the rest, and the invoice stays what it was.
+  await world.tell(order.cancelled);
+  await world.assertTold(order, 'payment.captured', 'payment.refunded', 'payment.refunded');
+  const later = (await service.call('GET', path, { token: admin() })).body;
+  assert.deepEqual([later.number, later.issuedAt, later.total], [number, issuedAt, usd(3998)]);
+  assert.deepEqual(
+    later.refunds.map(({ amount, reason }: { amount: object; reason: string }) => ({ amount, reason })),
+    [
+      { amount: usd(500), reason: 'A scratch.' },
+      { amount: usd(3498), reason: 'The order was cancelled.' },
+    ],
+  );
+  assert.equal(later.refunds[0].id, refund.id);
+  assert.ok(later.refunds[0].refundedAt >= refund.createdAt && later.refunds[1].refundedAt >= issuedAt);
+  assert.deepEqual(later.balance, usd(0));
+});
+
+test('getInvoice: of what was not captured is a 409, of somebody else’s payment a 404', async () => {
+  const open = world.anOrder();
+  await world.tell(open.created);
+  const declined = world.anOrder({ paymentMethod: 'pm_card_chargeDeclined' });
+  await world.tell(declined.created, declined.reserved);
+  for (const [order, status] of [
+    [open, 'due'],
+    [declined, 'failed'],
+  ] as const) {
+    const { id } = await world.settled(order, status);
+    const reply = await waitFor('its user sees it', async () => {
+      const answer = await service.call('GET', `/v1/payments/${id}/invoice`, { token: order.token });
+      return answer.status !== 404 && answer;
+    });
+    assert.deepEqual([reply.status, reply.body.code], [409, 'payment.not-captured']);
+    const foreign = await service.call('GET', `/v1/payments/${id}/invoice`, { token: world.anOrder().token });
+    assert.deepEqual([foreign.status, foreign.body.code], [404, 'payment.not-found']);
+  }
+  assert.equal((await service.call('GET', `/v1/payments/${randomUUIDv7()}/invoice`, { token: admin() })).status, 404);
+});
+
+test('getInvoice: where the order’s items were never told with names, or never kept, has what is known', async () => {
+  const order = await paid();
+  const linesNow = async () =>
+    (await service.call('GET', `/v1/payments/${order.id}/invoice`, { token: order.token })).body.lines;
+  await world.postgres.pool.query("update payments set items = items #- '{0,name}' where id = $1", [order.id]);
+  assert.equal('name' in (await linesNow())[0], false);
+  await world.postgres.pool.query('update payments set items = null where id = $1', [order.id]);
+  assert.deepEqual(await linesNow(), []);
+});
+
 test('payments: of one order, of one user, page by page; an admin sees those of all', async () => {
   const [one, other] = [await paid(), await paid()];
   assert.deepEqual(await list(one.token), [one.id]);

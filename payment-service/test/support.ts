@@ -168,7 +168,7 @@ export async function createWorld() {
       const created = testEvent(orderCreated, {
         orderId,
         userId,
-        items: items.map((item) => ({ ...item, unitPrice: { amount: amount / 2, currency: 'USD' } })),
+        items: items.map((item) => ({ ...item, name: 'Kettle', unitPrice: { amount: amount / 2, currency: 'USD' } })),
         total: { amount, currency: 'USD' },
         paymentMethod,
         shippingAddress: { name: 'Ada', line1: '1 Main St', city: 'Springfield', postalCode: '12345', country: 'US' },

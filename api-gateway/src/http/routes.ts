@@ -77,6 +77,7 @@ export const routes: readonly GatewayRoute[] = [
 
   row('get', '/api/v1/payments', 'user', 'payment-service'),
   row('get', '/api/v1/payments/:id', 'user', 'payment-service'),
+  row('get', '/api/v1/payments/:id/invoice', 'user', 'payment-service'),
   row('post', '/api/v1/payments/:id/refunds', 'admin', 'payment-service'),
 
   row('get', '/api/v1/notifications', 'user', 'notification-service'),

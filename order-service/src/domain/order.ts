@@ -73,7 +73,7 @@ export function place(
   const event = orderCreated.of({
     orderId,
     userId,
-    items: pricedItems(order),
+    items: order.items,
     total,
     paymentMethod,
     shippingAddress,

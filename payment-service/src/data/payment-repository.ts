@@ -3,7 +3,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Database, Queryable, Transaction } from '@glasshouse/shared/postgres';
 import { type Cause, currentCause } from '@glasshouse/shared/telemetry';
 import { LEASE_SECONDS } from '@glasshouse/shared/workers';
-import type { Payment, PaymentStatus } from '../domain/payment.ts';
+import type { Item, Payment, PaymentStatus } from '../domain/payment.ts';
 
 interface PaymentRow {
   id: string;
@@ -14,6 +14,7 @@ interface PaymentRow {
   currency: string | null;
   payment_method: string | null;
   pay_by: Date | null;
+  items: Item[] | null;
   reserved: boolean;
   cancel_requested: boolean;
   failure_code: string | null;
@@ -24,6 +25,7 @@ interface PaymentRow {
   correlation_id: string;
   causation_id: string | null;
   traceparent: string;
+  captured_at: Date | null;
   created_at: Date;
   updated_at: Date;
 }
@@ -45,10 +47,11 @@ function toPayment(row: PaymentRow): Payment {
     id: row.id,
     orderId: row.order_id,
     status: row.status,
-    terms: isKnown ? { userId, amount: { amount, currency }, paymentMethod, payBy } : undefined,
+    terms: isKnown ? { userId, amount: { amount, currency }, paymentMethod, payBy, items: row.items ?? [] } : undefined,
     reserved: row.reserved,
     cancelRequested: row.cancel_requested,
     failureCode: row.failure_code ?? undefined,
+    capturedAt: row.captured_at ?? undefined,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
@@ -88,7 +91,8 @@ export async function updatePayment(tx: Transaction, payment: Payment): Promise<
   await tx.query(
     `update payments
      set status = $2, user_id = $3, amount = $4, currency = $5, payment_method = $6, pay_by = $7, reserved = $8, cancel_requested = $9,
-         failure_code = $10, next_attempt_at = '-infinity', updated_at = clock_timestamp()
+         failure_code = $10, items = $11, captured_at = case when $2 = 'captured' then coalesce(captured_at, clock_timestamp()) end,
+         next_attempt_at = '-infinity', updated_at = clock_timestamp()
      where id = $1`,
     [
       payment.id,
@@ -101,6 +105,7 @@ export async function updatePayment(tx: Transaction, payment: Payment): Promise<
       payment.reserved,
       payment.cancelRequested,
       payment.failureCode ?? null,
+      terms === undefined ? null : JSON.stringify(terms.items),
     ],
   );
 }

@@ -19,6 +19,7 @@ interface RefundRow {
   causation_id: string | null;
   traceparent: string;
   created_at: Date;
+  settled_at: Date | null;
 }
 
 /** A refund that a worker has claimed, and what it needs of its payment. */
@@ -42,6 +43,7 @@ function toRefund(row: RefundRow): Refund {
     cause: row.cause,
     status: row.status,
     createdAt: row.created_at,
+    settledAt: row.settled_at ?? undefined,
   };
 }
 
@@ -124,7 +126,7 @@ export async function settleRefund(
   status: 'succeeded' | 'failed',
 ): Promise<boolean> {
   const { rowCount } = await tx.query(
-    "update refunds set status = $3 where id = $1 and lease_token = $2 and status = 'due'",
+    "update refunds set status = $3, settled_at = clock_timestamp() where id = $1 and lease_token = $2 and status = 'due'",
     [id, leaseToken, status],
   );
   return rowCount === 1;

@@ -8,3 +8,9 @@ export const tooMuch = (left: number) =>
 export const otherCurrency = (currency: string) =>
   new AppError('invalid', 'refund.other-currency', `The payment was made in ${currency}.`);
 export const paymentNotFound = () => new AppError('not-found', 'payment.not-found', 'There is no such payment.');
+export const invoiceNotPossible = (status: string) =>
+  new AppError(
+    'conflict',
+    'payment.not-captured',
+    `The payment is ${status}: there is an invoice only of what was captured.`,
+  );

@@ -12,6 +12,7 @@ const terms: Terms = {
   amount: { amount: 3998, currency: 'USD' },
   paymentMethod: 'pm_card_visa',
   payBy: new Date('2026-03-01T12:02:00.000Z'),
+  items: [],
 };
 const blank: Payment = {
   id: randomUUIDv7(),

@@ -1,8 +1,20 @@
 // A payment and its state machine. `captured`, `failed` and `void` are final; money goes back only through refunds.
-import { type DomainEvent, type Money, paymentCaptured, paymentFailed } from '@glasshouse/shared/contracts';
+import {
+  type DomainEvent,
+  type ItemQuantity,
+  type Money,
+  paymentCaptured,
+  paymentFailed,
+} from '@glasshouse/shared/contracts';
 
 export const paymentStatuses = ['due', 'charging', 'captured', 'failed', 'void'] as const;
 export type PaymentStatus = (typeof paymentStatuses)[number];
+
+export interface Item extends ItemQuantity {
+  /** Absent in orders that were placed before it was told. */
+  name?: string | undefined;
+  unitPrice: Money;
+}
 
 /** What order.created tells; unknown while only other events of the order have come. */
 export interface Terms {
@@ -10,6 +22,8 @@ export interface Terms {
   amount: Money;
   paymentMethod: string;
   payBy: Date;
+  /** Empty for an order that was placed before they were kept. */
+  items: Item[];
 }
 
 export interface Payment {
@@ -22,6 +36,7 @@ export interface Payment {
   /** Whether the order was cancelled: no new charge, and what is under way is undone. */
   cancelRequested: boolean;
   failureCode?: string | undefined;
+  capturedAt?: Date | undefined;
   createdAt: Date;
   updatedAt: Date;
 }

@@ -15,6 +15,8 @@ export interface Refund {
   cause: RefundCause;
   status: (typeof refundStatuses)[number];
   createdAt: Date;
+  /** When it was made or refused. */
+  settledAt?: Date | undefined;
 }
 
 /** What can still be given back: captured − succeeded − due, in minor units. */

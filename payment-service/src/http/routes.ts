@@ -1,15 +1,18 @@
 // The URL table.
 import { accepted, ok, type Route, route } from '@glasshouse/shared/http';
 import type { Deps } from '../deps.ts';
-import { notCaptured, otherCurrency, paymentNotFound, tooMuch } from '../domain/errors.ts';
+import { invoiceNotPossible, notCaptured, otherCurrency, paymentNotFound, tooMuch } from '../domain/errors.ts';
+import { getInvoice } from '../handlers/get-invoice.ts';
 import { getPayment, getPayments } from '../handlers/get-payment.ts';
 import { requestRefund } from '../handlers/request-refund.ts';
 import {
+  invoiceSchema,
   listPaymentsQuery,
   paymentListSchema,
   paymentSchema,
   refundSchema,
   requestRefundBody,
+  toInvoiceJson,
   toPaymentJson,
   toRefundJson,
 } from './schemas.ts';
@@ -37,6 +40,16 @@ export const routes = (deps: Deps): Route[] => [
     answers: { 200: paymentSchema },
     problems: [paymentNotFound()],
     handle: async ({ user, params }) => ok(toPaymentJson(await getPayment({ paymentId: params.id, user }, deps))),
+  }),
+  route({
+    method: 'get',
+    path: '/v1/payments/:id/invoice',
+    access: 'user',
+    operationId: 'getInvoice',
+    summary: 'Get the invoice of a captured payment',
+    answers: { 200: invoiceSchema },
+    problems: [paymentNotFound(), invoiceNotPossible('due')],
+    handle: async ({ user, params }) => ok(toInvoiceJson(await getInvoice({ paymentId: params.id, user }, deps))),
   }),
   route({
     method: 'post',

@@ -7,9 +7,9 @@ import { notePayment } from '../handlers/note-payment.ts';
 import { undoPayment } from '../handlers/undo-payment.ts';
 
 export const subscriptions: Subscription<Deps>[] = [
-  on(orderCreated, notePayment, ({ data: { orderId, userId, total, paymentMethod, payBy } }) => ({
+  on(orderCreated, notePayment, ({ data: { orderId, userId, items, total, paymentMethod, payBy } }) => ({
     orderId,
-    terms: { userId, amount: total, paymentMethod, payBy: new Date(payBy) },
+    terms: { userId, amount: total, paymentMethod, payBy: new Date(payBy), items },
   })),
   on(inventoryReserved, allowCharge, ({ data: { orderId } }) => ({ orderId })),
   on(orderCancelled, undoPayment, ({ data: { orderId } }) => ({ orderId })),

@@ -13,7 +13,8 @@ export const orderCreated = defineEvent({
   schema: z.object({
     orderId: z.uuid(),
     userId: z.uuid(),
-    items: z.array(pricedItemSchema).min(1),
+    /** The names are for the invoice; orders placed before they were told have none. */
+    items: z.array(pricedItemSchema.extend({ name: z.string().optional() })).min(1),
     total: moneySchema,
     paymentMethod: z.string(),
     shippingAddress: addressSchema,
