@@ -31,7 +31,7 @@ export interface ProviderCall {
 }
 
 /**
- * What becomes of a call: `pass`; a status that is answered without asking the provider, and stored under the key from 500 on; `disputed`: refused with 400, for good; `drop-answer`: carried out, and the connection
+ * What becomes of a call: `pass`; a status that is answered without asking the provider, and stored under the key where it is 500; `disputed`: refused with 400, for good; `drop-answer`: carried out, and the connection
  * cut then; `refuse`: the connection cut at once. A promise is waited for first; `after` holds the answer back instead.
  */
 type Behaviour = 'pass' | number | 'disputed' | 'drop-answer' | 'refuse';
@@ -67,7 +67,7 @@ async function startProviderProxy(target: string) {
       return response.end(JSON.stringify({ error }));
     }
     if (typeof status === 'number') {
-      if (key !== undefined && status >= 500) spent.set(key, status);
+      if (key !== undefined && status === 500) spent.set(key, status);
       response.writeHead(status, { 'content-type': 'application/json' });
       return response.end(
         JSON.stringify({ error: { type: status < 500 ? 'invalid_request_error' : 'api_error', message: 'odd' } }),

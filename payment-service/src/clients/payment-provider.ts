@@ -45,7 +45,7 @@ export interface PaymentProvider {
 
 /**
  * - `no-answer`: nothing was decided, or nobody knows whether it was done; ask again with the same key.
- * - `server-error`: answered with a 5xx, which the provider stores under the key; the next try needs another one.
+ * - `server-error`: answered with a 5xx that the provider stores under the key; the next try needs another one.
  * - `final`: it will never be made, whatever one tries.
  * - `refused`: any other 4xx, which the provider may store as well. Not a decline: somebody has to look at it.
  * - `not-called`: the breaker is open.
@@ -64,9 +64,15 @@ export class ProviderError extends Error {
     super(`the payment provider: ${fault}`, { cause });
     this.fault = fault;
     this.hadKey = hadKey;
-    this.isReplay = cause instanceof Stripe.errors.StripeError && cause.headers?.['idempotent-replayed'] === 'true';
+    this.isReplay = isReplay(cause);
   }
 }
+
+const isReplay = (error: unknown) =>
+  error instanceof Stripe.errors.StripeError && error.headers?.['idempotent-replayed'] === 'true';
+
+/** What stands before a server says these as well: then it has not seen the call, and has stored nothing. */
+const gatewayErrors = [502, 503, 504];
 
 /** Refusals of a refund that no later try can change: https://docs.stripe.com/error-codes */
 const finalCodes = new Set([
@@ -80,6 +86,7 @@ function faultOf(error: unknown): ProviderFault {
   if (isBreakerOpen(error)) return 'not-called';
   if (!(error instanceof Stripe.errors.StripeError)) return 'no-answer';
   const status = error.statusCode ?? 0;
+  if (gatewayErrors.includes(status) && !isReplay(error)) return 'no-answer';
   if (status >= 500) return 'server-error';
   // No status, our API key is wrong or may not do this, the idempotency key is in use at this moment, too many requests: nothing was decided.
   if ([0, 401, 403, 409, 429].includes(status)) return 'no-answer';
