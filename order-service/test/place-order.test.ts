@@ -84,19 +84,46 @@ test('placeOrder: takes 100 items of 10,000 each, and asks product-service for t
   assert.equal(world.products.asked.length, asked, 'the second time the price list knows them');
 });
 
-test('placeOrder: a total that differs from the expected one is a 409; the right one goes through', async () => {
+test('placeOrder: a total that differs from the expected one, in whichever way, is a 409; the right one goes through', async () => {
   const { userId, token } = world.customer();
   for (const expectedTotal of [
     { amount: 3997, currency: 'USD' },
+    { amount: 3999, currency: 'USD' },
+    { amount: 1999, currency: 'USD' },
+    { amount: 0, currency: 'USD' },
     { amount: 3998, currency: 'EUR' },
   ]) {
     const { status, body } = await post(service, token, { ...orderOf(kettle), expectedTotal });
-    assert.equal(status, 409);
-    assert.equal(body.code, 'order.price-changed');
+    assert.deepEqual([status, body.code], [409, 'order.price-changed'], JSON.stringify(expectedTotal));
   }
   assert.equal(await ordersOf(userId), 0);
   const right = { ...orderOf(kettle), expectedTotal: { amount: 3998, currency: 'USD' } };
   assert.equal((await post(service, token, right)).status, 201);
+});
+
+test('placeOrder: when a price has changed, who expects the old total is told, and orders at the new one under the same key', async () => {
+  const { userId, token } = world.customer();
+  const [moody, key] = [aProduct(500), randomUUIDv7()];
+  const at = (amount: number) => ({ ...orderOf(moody), expectedTotal: { amount, currency: 'USD' } });
+  await world.list(moody);
+  await world.list({ ...moody, version: 2, price: { amount: 700, currency: 'USD' } });
+  const refused = await post(service, token, at(1000), key);
+  assert.deepEqual([refused.status, refused.body.code], [409, 'order.price-changed']);
+  const placed = await post(service, token, at(1400), key);
+  assert.equal(placed.status, 201);
+  assert.equal(placed.body.total.amount, 1400);
+
+  await world.list({ ...moody, version: 3, price: { amount: 900, currency: 'USD' } });
+  // The key is looked at first: the same request has its order, another one under it is refused as such, whatever it expects.
+  const again = await post(service, token, at(1400), key);
+  assert.deepEqual([again.status, again.body], [201, placed.body]);
+  for (const amount of [1000, 1800]) {
+    const { status, body } = await post(service, token, at(amount), key);
+    assert.deepEqual([status, body.code], [422, 'idempotency-key.reused']);
+  }
+  assert.equal((await post(service, token, orderOf(moody), key)).status, 422, 'nothing expected is another body');
+  assert.equal((await post(service, token, at(1400))).body.code, 'order.price-changed');
+  assert.equal(await ordersOf(userId), 1);
 });
 
 test('placeOrder: a product that nobody knows, one that was deleted, or two currencies: 422', async () => {
