@@ -1,8 +1,10 @@
 // Guessing passwords gets slow, for an account and from an address; who has logged in before is not held up by it.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import type { Reply } from '@glasshouse/shared/testing';
-import { waitFor } from '@glasshouse/shared/testing';
+import { createDatabase } from '@glasshouse/shared/postgres';
+import { quietLogger, type Reply, waitFor } from '@glasshouse/shared/testing';
+import { createLoginGuard } from '../src/security/login-guard.ts';
 import { problemOf, registerSomebody, startCopy, startUserService, type TestService } from './support.ts';
 
 type Copy = Pick<TestService, 'call'>;
@@ -122,14 +124,15 @@ test('slow-down: an address that has logged in before is held up by its own fail
 });
 
 test('slow-down: from one address, after twenty failures over any accounts, for all but those that have logged in from there', async () => {
-  const [somebody, guesser] = [await registerSomebody(service.call), await registerSomebody(service.call)];
+  const somebody = await registerSomebody(service.call);
   const shared = anAddress();
-  for (const { email, password } of [somebody, guesser])
-    assert.equal((await logInFrom(shared, email, password)).status, 200);
+  assert.equal((await logInFrom(shared, somebody.email, somebody.password)).status, 200);
   for (let failures = 0; failures < 20; failures += 1) {
     assert.deepEqual(problemOf(await fail(shared, someEmail())), wrong);
-    // A login of their own does not make guesses free again.
-    if (failures % 7 === 0) assert.equal((await logInFrom(shared, guesser.email, guesser.password)).status, 200);
+    // An account of their own does not make their guesses free again.
+    if (failures % 7 > 0) continue;
+    const own = await registerSomebody(service.call);
+    assert.equal((await logInFrom(shared, own.email, own.password)).status, 200);
   }
   await holdOff();
   assertSlow(await fail(shared, someEmail()));
@@ -204,6 +207,27 @@ test('slow-down: of many guesses at once five are looked at, over two copies, an
     assert.equal(later.filter(({ status }) => status !== 429).length, 1);
   } finally {
     await second.stop();
+  }
+});
+
+test('slow-down: who began before the limit was reached and ends after it is held up too, right or wrong', async () => {
+  const database = createDatabase({ url: service.db.url, service: 'user-service', logger: quietLogger });
+  const guard = createLoginGuard({ secret: randomBytes(32), free: { account: 5, address: 20 }, logger: quietLogger });
+  const email = someEmail();
+  const admit = () => guard.admit(database, { email, clientIp: anAddress() });
+  try {
+    const [right, alsoWrong, ...wrongOnes] = await Promise.all(Array.from({ length: 7 }, admit));
+    assert.ok(right && alsoWrong);
+    await Promise.all(wrongOnes.map((attempt) => guard.fail(database, attempt)));
+    await holdOff();
+    await assert.rejects(guard.succeed(database, right), { code: slow.code });
+    await assert.rejects(guard.fail(database, alsoWrong), { code: slow.code });
+    await letTry();
+    const claimed = await admit();
+    await assert.rejects(admit(), { code: slow.code });
+    await guard.succeed(database, claimed);
+  } finally {
+    await database.stop();
   }
 });
 
