@@ -24,7 +24,7 @@ export const money = z
     amount: z.int().positive().max(99_999_999),
     currency: z
       .string()
-      .regex(/^[A-Z]{3}$/)
+      .regex(/^[A-Z]{3}$/, { abort: true })
       .refine((code) => currencies.has(code), { message: 'is not an ISO 4217 code' }),
   })
   .meta({ id: 'Price', examples: [{ amount: 1999, currency: 'USD' }] });
