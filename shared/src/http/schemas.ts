@@ -45,7 +45,8 @@ export function listOf<S extends z.ZodType>(item: S) {
 /** A list's page size, 1–100, and where the page before ended. */
 export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(100).default(20),
-  cursor: z.string().min(1).max(500).optional(),
+  // It may hold the longest text that a list is sorted by, a name of 200 letters.
+  cursor: z.string().min(1).max(1_500).optional(),
 };
 
 /** A page of a list. */
