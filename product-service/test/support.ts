@@ -46,8 +46,8 @@ export const aBody = (overrides: Record<string, unknown> = {}) => ({
 });
 
 /** The events of one order, as order-service tells them. */
-export function anOrder(items: ItemQuantity[], { orderId = randomUUIDv7(), payInMs = 60_000 } = {}) {
-  const userId = randomUUIDv7();
+export function anOrder(items: ItemQuantity[], options: { orderId?: string; userId?: string; payInMs?: number } = {}) {
+  const { orderId = randomUUIDv7(), userId = randomUUIDv7(), payInMs = 60_000 } = options;
   const unitPrice = { amount: 100, currency: 'USD' };
   const quantity = items.reduce((sum, item) => sum + item.quantity, 0);
   const priced = {

@@ -64,6 +64,8 @@ export const routes: readonly GatewayRoute[] = [
   row('patch', '/api/v1/products/:id', 'admin', 'product-service'),
   row('delete', '/api/v1/products/:id', 'admin', 'product-service'),
   row('post', '/api/v1/products/:id/stock', 'admin', 'product-service'),
+  row('get', '/api/v1/products/:id/reviews', 'anyone', 'product-service'),
+  row('post', '/api/v1/products/:id/reviews', 'user', 'product-service'),
   row('get', '/api/v1/categories', 'anyone', 'product-service'),
 
   row('get', '/api/v1/orders', 'user', 'order-service'),

@@ -3,7 +3,7 @@ import { createChassisCollections, type Database, ensureCollection } from '@glas
 
 export async function createCollections(database: Database): Promise<void> {
   await createChassisCollections(database);
-  for (const name of ['products', 'categories', 'stock_journal', 'reservations'])
+  for (const name of ['products', 'categories', 'stock_journal', 'reservations', 'reviews'])
     await ensureCollection(database, name);
 
   // One index for each order of the list, for the whole catalogue and for a category; `_id` alone is the newest first.
@@ -16,4 +16,12 @@ export async function createCollections(database: Database): Promise<void> {
   }
   await products.createIndex({ words: 1 }, listed);
   await database.collection('stock_journal').createIndex({ productId: 1 });
+
+  const reviews = database.collection('reviews');
+  await reviews.createIndex({ productId: 1, userId: 1 }, { unique: true });
+  await reviews.createIndex({ productId: 1, _id: 1 });
+  // Whether a user has bought a product.
+  await database
+    .collection('reservations')
+    .createIndex({ userId: 1, 'items.productId': 1 }, { partialFilterExpression: { state: 'sold' } });
 }

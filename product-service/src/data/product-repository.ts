@@ -1,7 +1,7 @@
 // Products in documents, in and out as domain types. Where their units are (available, held, sold) is the business of stock-repository.
 import type { Money } from '@glasshouse/shared/contracts';
 import type { Db, Transaction } from '@glasshouse/shared/mongo';
-import type { Product } from '../domain/product.ts';
+import type { Product, Rating } from '../domain/product.ts';
 import { wordsOf } from '../domain/words.ts';
 
 export interface ProductDocument {
@@ -13,7 +13,8 @@ export interface ProductDocument {
   available: number;
   held: number;
   sold: number;
-  rating: { average: number; count: number };
+  /** One from before there were reviews has no sum. */
+  rating: Omit<Rating, 'sum'> & Partial<Rating>;
   version: number;
   deleted: boolean;
   createdAt: Date;
@@ -45,7 +46,8 @@ const collection = (db: Db) => db.collection<ProductDocument>('products');
 function toProduct(document: ProductDocument): Product {
   const { _id: id, name, description, category, price, available, rating, version, deleted } = document;
   const { createdAt, updatedAt } = document;
-  return { id, name, description, category, price, stock: available, rating, version, deleted, createdAt, updatedAt };
+  const catalogueEntry = { name, description, category, price, version, deleted, createdAt, updatedAt };
+  return { id, ...catalogueEntry, stock: available, rating: { sum: 0, ...rating } };
 }
 
 /** What is kept of a product's catalogue entry. */
@@ -97,6 +99,11 @@ export async function lockProduct(tx: Transaction, id: string): Promise<{ produc
 /** Writes the catalogue entry; the units stay as they are. */
 export async function writeProduct(tx: Transaction, product: Product): Promise<void> {
   await collection(tx).updateOne({ _id: product.id }, { $set: toFields(product) }, tx.within);
+}
+
+/** Writes what the reviews add up to, and nothing else. */
+export async function writeRating(tx: Transaction, { id, rating }: Product): Promise<void> {
+  await collection(tx).updateOne({ _id: id }, { $set: { rating } }, tx.within);
 }
 
 /** The field that a list is sorted by, and in which direction. */

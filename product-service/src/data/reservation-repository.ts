@@ -1,6 +1,6 @@
 // Reservations, one document for each order, never purged: the truth about what was done for it.
 import type { ItemQuantity } from '@glasshouse/shared/contracts';
-import type { Transaction } from '@glasshouse/shared/mongo';
+import type { Db, Transaction } from '@glasshouse/shared/mongo';
 import type { Reservation, ReservationState } from '../domain/reservation.ts';
 
 interface ReservationDocument {
@@ -45,4 +45,12 @@ export async function updateReservation(tx: Transaction, reservation: Reservatio
   await tx
     .collection<ReservationDocument>('reservations')
     .updateOne({ _id: orderId }, { $set: { state, userId, items } }, tx.within);
+}
+
+/** Whether the user has paid for the product and not returned it. */
+export async function hasBought(db: Db, userId: string, productId: string): Promise<boolean> {
+  const sold = await db
+    .collection<ReservationDocument>('reservations')
+    .findOne({ state: 'sold', userId, 'items.productId': productId }, { projection: { _id: 1 }, ...db.within });
+  return sold !== null;
 }

@@ -4,7 +4,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { test } from 'node:test';
 import { AppError } from '@glasshouse/shared/errors';
 import { nameOfCategory } from './category.ts';
-import { create, MAX_STOCK, remove, restock, revise } from './product.ts';
+import { create, MAX_STOCK, rate, remove, restock, revise } from './product.ts';
 
 const now = new Date('2026-03-01T12:00:00.000Z');
 const later = new Date('2026-03-02T12:00:00.000Z');
@@ -23,7 +23,7 @@ const refuses = (code: string, work: () => unknown) =>
 test('create: version 1, not rated, and told without its stock', () => {
   assert.deepEqual(product, {
     ...input,
-    rating: { average: 0, count: 0 },
+    rating: { average: 0, count: 0, sum: 0 },
     version: 1,
     deleted: false,
     createdAt: now,
@@ -66,6 +66,15 @@ test('restock: from nothing to a million, and back from above', () => {
   refuses('product.not-enough-stock', () => restock(product, -8));
   refuses('product.too-much-stock', () => restock(product, MAX_STOCK - 6));
   assert.equal(restock({ ...product, stock: MAX_STOCK + 9 }, -1).stock, MAX_STOCK + 8);
+});
+
+test('rate: the average to two decimals, the version as it was, and no drift over a thousand ratings', () => {
+  const averages = [1, 2, 3].map((count) => [5, 4, 4].slice(0, count).reduce(rate, product).rating.average);
+  assert.deepEqual(averages, [5, 4.5, 4.33]);
+  assert.deepEqual(rate(product, 4), { ...product, rating: { average: 4, count: 1, sum: 4 } });
+  const many = Array.from({ length: 1_000 }, (_, index) => 1 + ((index * 7) % 5));
+  const sum = many.reduce((total, rating) => total + rating, 0);
+  assert.deepEqual(many.reduce(rate, product).rating, { average: sum / 1_000, count: 1_000, sum });
 });
 
 test('nameOfCategory: a slug as a person would write it', () => {

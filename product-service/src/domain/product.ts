@@ -11,6 +11,14 @@ import { notEnoughStock, staleVersion, tooMuchStock } from './errors.ts';
 /** What an admin may bring a product's stock to. What comes back from orders may go above it. */
 export const MAX_STOCK = 1_000_000;
 
+export interface Rating {
+  /** Of the ratings from 1 to 5, to two decimals; 0 where there are none. */
+  average: number;
+  count: number;
+  /** All ratings added up: the average comes from it, so that it does not drift. */
+  sum: number;
+}
+
 export interface Product {
   id: string;
   name: string;
@@ -20,8 +28,8 @@ export interface Product {
   price: Money;
   /** Units that can be ordered now. */
   stock: number;
-  rating: { average: number; count: number };
-  /** Counts changes of the catalogue entry, not of the stock. */
+  rating: Rating;
+  /** Counts changes of the catalogue entry, not of stock and rating. */
   version: number;
   /** A deleted product is out of the catalogue and keeps its stock: orders accepted before are held and sold as usual. */
   deleted: boolean;
@@ -50,7 +58,7 @@ const snapshot = ({ id: productId, name, description, category, price, version }
 export function create(input: CatalogueEntry & Pick<Product, 'id' | 'stock'>, now: Date): Decision {
   const product: Product = {
     ...input,
-    rating: { average: 0, count: 0 },
+    rating: { average: 0, count: 0, sum: 0 },
     version: 1,
     deleted: false,
     createdAt: now,
@@ -104,4 +112,14 @@ export function restock(product: Product, delta: number): Product {
   if (stock < 0) throw notEnoughStock(product.stock);
   if (delta > 0 && stock > MAX_STOCK) throw tooMuchStock(MAX_STOCK);
   return { ...product, stock };
+}
+
+/**
+ * A customer has rated it. That is no change of the catalogue entry: the version stays, and nobody is told.
+ * @param rating 1 to 5
+ */
+export function rate(product: Product, rating: number): Product {
+  const count = product.rating.count + 1;
+  const sum = product.rating.sum + rating;
+  return { ...product, rating: { average: Math.round((100 * sum) / count) / 100, count, sum } };
 }

@@ -1,22 +1,36 @@
 // The URL table.
 import { created, noContent, ok, type Route, route } from '@glasshouse/shared/http';
 import type { Deps } from '../deps.ts';
-import { notEnoughStock, productNotFound, staleVersion, tooMuchStock } from '../domain/errors.ts';
+import {
+  notEnoughStock,
+  productNotFound,
+  reviewExists,
+  reviewNotBought,
+  staleVersion,
+  tooMuchStock,
+} from '../domain/errors.ts';
 import { MAX_STOCK } from '../domain/product.ts';
 import { changeStock } from '../handlers/change-stock.ts';
 import { createProduct } from '../handlers/create-product.ts';
+import { createReview } from '../handlers/create-review.ts';
 import { deleteProduct } from '../handlers/delete-product.ts';
 import { getCategories, getProduct, getProducts } from '../handlers/get-product.ts';
+import { getReviews } from '../handlers/get-reviews.ts';
 import { updateProduct } from '../handlers/update-product.ts';
 import {
   categoryListSchema,
   changeStockBody,
   createProductBody,
+  createReviewBody,
   listCategoriesQuery,
   listProductsQuery,
+  listReviewsQuery,
   productListSchema,
   productSchema,
+  reviewListSchema,
+  reviewSchema,
   toProductJson,
+  toReviewJson,
   updateProductBody,
 } from './schemas.ts';
 
@@ -98,6 +112,34 @@ export const routes = (deps: Deps): Route[] => [
       const request = { userId, operation, key, body };
       const command = { ...body, userId, productId: params.id, request };
       return ok(toProductJson(await deps.inTurn(() => changeStock(command, deps))));
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/products/:id/reviews',
+    access: 'anyone',
+    operationId: 'listReviews',
+    summary: 'List the reviews of a product',
+    query: listReviewsQuery,
+    answers: { 200: reviewListSchema },
+    problems: [productNotFound()],
+    async handle({ params, query }) {
+      const { items, nextCursor } = await getReviews({ ...query, productId: params.id }, deps);
+      return ok({ items: items.map(toReviewJson), nextCursor });
+    },
+  }),
+  route({
+    method: 'post',
+    path: '/v1/products/:id/reviews',
+    access: 'user',
+    operationId: 'createReview',
+    summary: 'Review a product that you have bought',
+    body: createReviewBody,
+    answers: { 201: reviewSchema },
+    problems: [productNotFound(), reviewNotBought(), reviewExists()],
+    async handle({ user: { userId }, params, body }) {
+      const review = await deps.inTurn(() => createReview({ ...body, userId, productId: params.id }, deps));
+      return { status: 201, body: toReviewJson(review) };
     },
   }),
   route({

@@ -3,6 +3,7 @@ import { listOf, money, moneyOut, pageQuery, text } from '@glasshouse/shared/htt
 import { z } from 'zod';
 import { sorts } from '../data/product-repository.ts';
 import { MAX_STOCK, type Product } from '../domain/product.ts';
+import type { Review } from '../domain/review.ts';
 
 const MAX_PRICE = 99_999_999;
 
@@ -51,6 +52,17 @@ export const changeStockBody = z
   })
   .meta({ id: 'ChangeStock', examples: [{ delta: 50, reason: 'delivery 4711' }] });
 
+const aReview = {
+  rating: 5,
+  title: 'Boils fast',
+  text: 'Two minutes for a pot of tea, and the handle stays cool.',
+};
+
+export const createReviewBody = z
+  .strictObject({ rating: z.int().min(1).max(5), title: text(1, 200), text: text(1, 5_000) })
+  .meta({ id: 'CreateReview', examples: [aReview] });
+
+/** A lowest price above the highest finds nothing and is no mistake: somebody may be about to change the other one. */
 export const listProductsQuery = z.strictObject({
   ...pageQuery,
   search: text(1, 200).optional(),
@@ -61,6 +73,8 @@ export const listProductsQuery = z.strictObject({
 });
 
 export const listCategoriesQuery = z.strictObject(pageQuery);
+
+export const listReviewsQuery = z.strictObject(pageQuery);
 
 export const productSchema = z
   .object({
@@ -101,7 +115,43 @@ export const categorySchema = z
 
 export const categoryListSchema = listOf(categorySchema);
 
+export const reviewSchema = z
+  .object({
+    id: z.uuid(),
+    productId: z.uuid(),
+    userId: z.uuid(),
+    rating: z.int().min(1).max(5),
+    title: z.string(),
+    text: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({
+    id: 'Review',
+    examples: [
+      {
+        id: '019b9f3a-1c40-7b52-9c1e-5b8f0a7d2e61',
+        productId: '019b8d2b-8c00-7af8-b33f-d5143135f3c8',
+        userId: '019b8d10-6e00-7c3a-8a11-3f0c9d5e7b24',
+        ...aReview,
+        createdAt: '2026-11-21T10:20:00.000Z',
+      },
+    ],
+  });
+
+export const reviewListSchema = listOf(reviewSchema);
+
 export function toProductJson(product: Product): z.input<typeof productSchema> {
-  const { deleted: _deleted, createdAt, updatedAt, ...rest } = product;
-  return { ...rest, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+  const { deleted: _deleted, rating, createdAt, updatedAt, ...rest } = product;
+  const { average, count } = rating;
+  return {
+    ...rest,
+    rating: { average, count },
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+  };
 }
+
+export const toReviewJson = (review: Review): z.input<typeof reviewSchema> => ({
+  ...review,
+  createdAt: review.createdAt.toISOString(),
+});
