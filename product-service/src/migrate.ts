@@ -4,6 +4,7 @@ import { createDatabase, createOutboxStore } from '@glasshouse/shared/mongo';
 import { runOnce } from '@glasshouse/shared/process';
 import { setupContext } from '@glasshouse/shared/telemetry';
 import { loadMigrationConfig } from './config.ts';
+import { recountCategories } from './data/category-repository.ts';
 import { createCollections } from './data/collections.ts';
 import { seedDemoProducts } from './handlers/seed-demo-products.ts';
 
@@ -20,6 +21,7 @@ await runOnce(async () => {
   outbox.onCommitted((rows) => seeded.push(...rows.map((row) => row.id)));
   try {
     await createCollections(database);
+    await recountCategories(database);
     if (config.SEED_DEMO_DATA) await seedDemoProducts({ db: database });
     await outbox.giveBack(seeded);
     logger.info('the database is up to date');

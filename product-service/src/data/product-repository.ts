@@ -118,6 +118,19 @@ const orders: Record<Sort, { field: string; direction: 1 | -1; valueOf: (product
 export const placeOf = (product: Product, sort: Sort): Place => [orders[sort].valueOf(product), product.id];
 
 /**
+ * What lies beyond a place, in the order of the list: first what has the same value, then the other values. They are two reads: as the
+ * alternatives of one, everything with the same value would be read again for each page.
+ */
+function stretchesBeyond(sort: Sort, place: Place | undefined): Record<string, unknown>[] {
+  if (place === undefined) return [{}];
+  const [value, id] = place;
+  const { field, direction } = orders[sort];
+  const beyond = direction === 1 ? '$gt' : '$lt';
+  if (field === '_id') return [{ _id: { [beyond]: id } }];
+  return [{ [field]: value, _id: { [beyond]: id } }, { [field]: { [beyond]: value } }];
+}
+
+/**
  * The products that are not deleted, one more than `limit` so that the caller sees whether there are more.
  * @param page `after` is the place of the last product of the page before: it need not be there any more
  */
@@ -127,35 +140,19 @@ export async function listProducts(
   { sort, after, limit }: { sort: Sort; after?: Place | undefined; limit: number },
 ): Promise<Product[]> {
   const { field, direction } = orders[sort];
-  const conditions: Record<string, unknown>[] = [{ deleted: false }, ...words.map((word) => ({ words: word }))];
-  if (category !== undefined) conditions.push({ category });
+  const conditions: Record<string, unknown>[] = words.map((word) => ({ words: word }));
   if (minPrice !== undefined) conditions.push({ 'price.amount': { $gte: minPrice } });
   if (maxPrice !== undefined) conditions.push({ 'price.amount': { $lte: maxPrice } });
-  if (after !== undefined) {
-    const [value, id] = after;
-    const [beyond, from] = direction === 1 ? ['$gt', '$gte'] : ['$lt', '$lte'];
-    // In this form, rather than as two whole alternatives, an index can begin at the first condition.
-    conditions.push({ [field]: { [from]: value } });
-    conditions.push({ $or: [{ [field]: { [beyond]: value } }, { _id: { [beyond]: id } }] });
+  const products: Product[] = [];
+  for (const stretch of stretchesBeyond(sort, after)) {
+    const missing = limit + 1 - products.length;
+    if (missing === 0) break;
+    const documents = await collection(db)
+      .find({ deleted: false, ...(category !== undefined && { category }), $and: [...conditions, stretch] }, db.within)
+      .sort({ [field]: direction, _id: direction })
+      .limit(missing)
+      .toArray();
+    products.push(...documents.map(toProduct));
   }
-  const documents = await collection(db)
-    .find({ $and: conditions }, db.within)
-    .sort(field === '_id' ? { _id: direction } : { [field]: direction, _id: direction })
-    .limit(limit + 1)
-    .toArray();
-  return documents.map(toProduct);
-}
-
-/** How many products that are not deleted each of the categories has. */
-export async function countProducts(db: Db, categories: readonly string[]): Promise<Map<string, number>> {
-  const counts = await collection(db)
-    .aggregate<{ _id: string; count: number }>(
-      [
-        { $match: { deleted: false, category: { $in: categories } } },
-        { $group: { _id: '$category', count: { $sum: 1 } } },
-      ],
-      db.within,
-    )
-    .toArray();
-  return new Map(counts.map(({ _id, count }) => [_id, count]));
+  return products;
 }

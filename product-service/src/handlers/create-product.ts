@@ -1,7 +1,7 @@
 // An admin brings a new product into the catalogue, with the units that are there from the start.
 import { randomUUIDv7 } from 'node:crypto';
 import { appendToOutbox, inTransaction, type Transaction } from '@glasshouse/shared/mongo';
-import { ensureCategory } from '../data/category-repository.ts';
+import { addToCategory } from '../data/category-repository.ts';
 import { beginProduct, insertProduct } from '../data/product-repository.ts';
 import { receiveStock } from '../data/stock-repository.ts';
 import type { Deps } from '../deps.ts';
@@ -27,7 +27,7 @@ export async function addProduct(
 ): Promise<Product> {
   const now = await beginProduct(tx, entry.id);
   const { product, events } = create(entry, now);
-  await ensureCategory(tx, { id: product.category, name: nameOfCategory(product.category) });
+  await addToCategory(tx, { id: product.category, name: nameOfCategory(product.category) });
   await insertProduct(tx, product);
   if (product.stock > 0) await receiveStock(tx, { productId: product.id, delta: product.stock, at: now, ...receipt });
   await appendToOutbox(tx, events, now);

@@ -2,14 +2,7 @@
 import { type Page, readCursor, toPage } from '@glasshouse/shared/http';
 import { z } from 'zod';
 import { listCategories } from '../data/category-repository.ts';
-import {
-  countProducts,
-  findProduct,
-  listProducts,
-  type ProductFilter,
-  placeOf,
-  type Sort,
-} from '../data/product-repository.ts';
+import { findProduct, listProducts, type ProductFilter, placeOf, type Sort } from '../data/product-repository.ts';
 import type { Deps } from '../deps.ts';
 import type { ListedCategory } from '../domain/category.ts';
 import { productNotFound } from '../domain/errors.ts';
@@ -53,13 +46,5 @@ export async function getCategories(
 ): Promise<Page<ListedCategory>> {
   const { cursor, limit } = query;
   const after = readCursor(cursor, z.string());
-  const page = toPage(await listCategories(db, after, limit), limit, (category) => category.id);
-  const counts = await countProducts(
-    db,
-    page.items.map((category) => category.id),
-  );
-  return {
-    ...page,
-    items: page.items.map((category) => ({ ...category, productCount: counts.get(category.id) ?? 0 })),
-  };
+  return toPage(await listCategories(db, after, limit), limit, (category) => category.id);
 }

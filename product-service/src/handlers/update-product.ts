@@ -1,6 +1,6 @@
 // An admin changes a catalogue entry: name, description, category or price.
 import { appendToOutbox, inTransaction } from '@glasshouse/shared/mongo';
-import { ensureCategory } from '../data/category-repository.ts';
+import { addToCategory, removeFromCategory } from '../data/category-repository.ts';
 import { lockProduct, writeProduct } from '../data/product-repository.ts';
 import type { Deps } from '../deps.ts';
 import { nameOfCategory } from '../domain/category.ts';
@@ -20,7 +20,10 @@ export async function updateProduct(command: UpdateProduct, { db }: Pick<Deps, '
     const locked = await lockProduct(tx, productId);
     if (locked === undefined || locked.product.deleted) throw productNotFound();
     const { product, events } = revise(locked.product, changes, version, locked.now);
-    await ensureCategory(tx, { id: product.category, name: nameOfCategory(product.category) });
+    if (product.category !== locked.product.category) {
+      await removeFromCategory(tx, locked.product.category);
+      await addToCategory(tx, { id: product.category, name: nameOfCategory(product.category) });
+    }
     await writeProduct(tx, product);
     await appendToOutbox(tx, events, locked.now);
     return product;

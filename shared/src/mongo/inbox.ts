@@ -44,3 +44,13 @@ export async function ensureCollection(database: Database, name: string): Promis
     if (!(error instanceof MongoServerError) || error.code !== namespaceExists) throw error;
   }
 }
+
+/** Drops an index that an earlier version of a service made, where it is still there. */
+export async function dropIndex(database: Database, collection: string, name: string): Promise<void> {
+  try {
+    await database.collection(collection).dropIndex(name);
+  } catch (error) {
+    const indexNotFound = 27;
+    if (!(error instanceof MongoServerError) || error.code !== indexNotFound) throw error;
+  }
+}
