@@ -138,13 +138,15 @@ test('lastGood: a product that is a 404 has no copy any longer; other refusals n
 });
 
 test('lastGood: only public catalogue GETs have copies', async () => {
-  const { products, gateway } = await start();
+  const { products, gateway, get } = await start();
   for (const name of ['user-service', 'order-service'] as const) platform?.upstreams[name].behave(good);
+  const one = `${PATH}/${randomUUIDv7()}`;
   const calls = [
     ['GET', '/api/v1/orders'],
     ['POST', PATH],
-    ['DELETE', `${PATH}/${randomUUIDv7()}`],
+    ['DELETE', one],
   ] as const;
+  for (const path of [PATH, one]) await get(path);
   const call = ([method, path]: (typeof calls)[number]) =>
     gateway.call(method, path, { token: admin, ...(method === 'POST' ? { body: {} } : {}) });
   for (const each of calls) assert.equal((await call(each)).status, 200);
@@ -201,10 +203,11 @@ test('lastGood: the room is bounded: an answer over its share is not kept, and w
   const { products, get } = await start({ LAST_GOOD_MAX_BYTES: '160000' });
   products.behave(sized(10_001));
   await get(`${PATH}?n=large`);
+  products.behave(answer(503));
+  assert.equal((await get(`${PATH}?n=large`)).status, 503);
   products.behave(sized(8_000));
   for (let n = 0; n < 30; n += 1) await get(`${PATH}?n=${n}`);
   await products.stop();
-  assert.equal((await get(`${PATH}?n=large`)).status, 503);
   assert.equal((await get(`${PATH}?n=0`)).status, 503);
   assert.equal((await get(`${PATH}?n=29`)).status, 200);
   let kept = 0;

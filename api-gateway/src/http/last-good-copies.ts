@@ -56,8 +56,9 @@ export function createLastGoodCopies({ maxBytes, maxAgeS }: { maxBytes: number; 
       if (size <= largest) chunks.push(chunk);
       else chunks.length = 0;
     });
+    // Not there where the answer broke off.
     answer.once('end', () => {
-      if (!answer.complete || size > largest) return;
+      if (size > largest) return;
       copies.set(key, {
         headers: endToEndHeaders(answer.headers).filter(([name]) => name !== 'content-length' && name !== 'age'),
         body: Buffer.concat(chunks),
