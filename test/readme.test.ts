@@ -1,10 +1,12 @@
-// The commands of the README and of the page of endings, as they stand there, in a copy of the repository that has nothing but what git knows.
+// The commands of the README, of the page of endings and of the tour of the API, as they stand there, in a copy of the repository that has nothing but what git knows.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import type { OpenApiDocument } from '@glasshouse/shared/http';
+import { createContractCheck, documentFile } from './support/contract-watch.ts';
 
 const root = join(import.meta.dirname, '..');
 const copy = mkdtempSync(join(tmpdir(), 'glasshouse-readme-'));
@@ -84,4 +86,28 @@ test('endings: every ending of an order can be followed by hand, as the page say
     ].map(([state, timeline]) => [state, timeline?.split(' ').sort()]),
   );
   assert.match(stdout, /FAILED \(d\)[\s\S]*the auditor has found it[\s\S]*All is well/);
+});
+
+test('API tour: every call of the API answers as the page says', () => {
+  const page = scriptOf('docs/api-tour.md');
+  const { status, stdout, stderr } = inCopy(page);
+  assert.equal(status, 0, `${stdout.slice(-4_000)}\n${stderr.slice(-4_000)}`);
+  const calls = [...stderr.matchAll(/^(\d{3}) ([A-Z]+) (\S+)$/gm)];
+  const promised = [...page.matchAll(/^.* # (\d{3})$/gm)];
+  assert.deepEqual(
+    calls.map(([, answered, method, url]) => `${answered} ${method} ${url}`),
+    promised.map(([, expected], index) => `${expected} ${calls[index]?.[2]} ${calls[index]?.[3]}`),
+  );
+  assert.match(stdout, /All is well/, 'the auditor is content');
+
+  const document = JSON.parse(readFileSync(documentFile, 'utf8')) as OpenApiDocument;
+  const { find } = createContractCheck(document);
+  const urlOf = (url = '') => new URL(url.includes('://') ? url : `http://${url}`);
+  const made = new Set(calls.map(([, , method = '', url]) => find(method, urlOf(url).pathname)?.operationId));
+  const all = Object.values(document.paths).flatMap((item) => Object.values(item).map((each) => each.operationId));
+  assert.deepEqual(
+    all.filter((operationId) => !made.has(operationId)),
+    [],
+    'the page leaves none out',
+  );
 });
