@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type OpenApiDocument, type Operation, templateOf } from '@glasshouse/shared/http';
 import { createClient, type Reply, waitFor } from '@glasshouse/shared/testing';
+import { MongoClient } from 'mongodb';
 import { routes } from '../../api-gateway/src/http/routes.ts';
 import type { Platform } from '../../infrastructure/local/src/platform.ts';
 import { documentFile } from './contract-watch.ts';
@@ -133,6 +134,18 @@ export const rows: Record<string, Row> = {
     body: { delta: 5, reason: 'a delivery' },
   })),
 
+  listReviews: everybody(200, ({ productId }) => ({ id: productId })),
+  // Only who has bought it: an admin has not.
+  createReview: {
+    prepare: async ({ newPurchase }) => ({
+      id: await newPurchase(),
+      body: { rating: 4, title: 'Boils fast', text: 'Two minutes for a pot of tea.' },
+    }),
+    other: 403,
+    owner: 201,
+    admin: 403,
+  },
+
   placeOrder: everybody(
     201,
     ({ productId }) => ({
@@ -182,6 +195,17 @@ export const rows: Record<string, Row> = {
   getReadiness: everybody(200),
 };
 
+/** Nobody is told by HTTP. */
+async function isSold({ admin }: Platform, orderId: string): Promise<boolean> {
+  const client = await new MongoClient(admin.mongoUrl).connect();
+  try {
+    const reservations = client.db('products').collection<{ _id: string; state: string }>('reservations');
+    return (await reservations.findOne({ _id: orderId }))?.state === 'sold';
+  } finally {
+    await client.close();
+  }
+}
+
 /** What a row works with: two customers and an admin, and what the first customer, the owner, has. */
 export async function createWorld(platform: Platform) {
   const shop = createShop(platform.gatewayUrl);
@@ -201,8 +225,9 @@ export async function createWorld(platform: Platform) {
     return reply.body.id;
   };
   const productId = await shop.createProduct(admin, 100_000);
-  const newOrder = async (): Promise<string> => {
-    const id = expectId(await shop.placeOrder(owner, { items: [{ productId, quantity: 1 }] }));
+  const newProduct = () => shop.createProduct(admin, 10);
+  const newOrder = async (ofProduct = productId): Promise<string> => {
+    const id = expectId(await shop.placeOrder(owner, { items: [{ productId: ofProduct, quantity: 1 }] }));
     const { status } = await shop.finalOrder(owner, id, 60_000);
     if (status !== 'confirmed') throw new Error(`order ${id} is ${status}`);
     return id;
@@ -223,7 +248,14 @@ export async function createWorld(platform: Platform) {
     addressId,
     newOrder,
     newAddress,
-    newProduct: () => shop.createProduct(admin, 10),
+    newProduct,
+    /** A product that the owner has bought. */
+    async newPurchase(): Promise<string> {
+      const id = await newProduct();
+      const ordered = await newOrder(id);
+      await waitFor('it is sold', () => isSold(platform, ordered), 60_000);
+      return id;
+    },
     async paymentIdOf(id: string): Promise<string> {
       return (await shop.paymentOf(owner, id)).id;
     },
