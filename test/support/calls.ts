@@ -281,7 +281,7 @@ export interface Door {
 const pathOf = ({ template }: Call, id = '') => template.replace(/\{\w+\}/, id);
 
 /** The gateway, and the service behind it, which has to be as strict by itself. */
-export function doorsOf({ service }: Call, platform: Platform): Door[] {
+export function doorsOf({ service }: Call, platform: Platform): [Door, ...Door[]] {
   const url = service === undefined ? undefined : platform.urls[service]?.[0];
   return [
     { name: 'gateway', url: platform.gatewayUrl, pathOf },
