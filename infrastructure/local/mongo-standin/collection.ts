@@ -24,6 +24,8 @@ export type Index = {
   /** True once any document had an array at an indexed path; never reset. */
   multikey: boolean;
   covers: (doc: Doc) => boolean;
+  /** The paths that decide what it holds of a document; undefined where they can't be told. */
+  paths: string[] | undefined;
 };
 
 /** Documents are never changed in place: a new version replaces the old one, so a snapshot keeps what it has seen. */
@@ -67,7 +69,9 @@ export function addIndex(collection: Collection, spec: IndexSpec): void {
   const covers = (doc: Doc) =>
     (!partial || partial(doc)) &&
     (!spec.sparse || fields.some((field) => valuesAt(doc, field).some((value) => value !== undefined)));
-  const index: Index = { spec, fields, entries: emptyTree(), multikey: false, covers };
+  const decisive = [...fields, ...Object.keys(spec.partialFilterExpression ?? {})];
+  const paths = decisive.some((path) => path.startsWith('$')) ? undefined : decisive;
+  const index: Index = { spec, fields, entries: emptyTree(), multikey: false, covers, paths };
   for (const [key, doc] of collection.docs.entries()) {
     assertUnique(collection, index, key, doc);
     for (const entry of indexEntries(index, doc)) index.entries.set(entry + key, key);
@@ -85,6 +89,17 @@ function indexEntries(index: Index, doc: Doc): string[] {
     entries = entries.flatMap((entry) => values.map((value) => entry + value));
   }
   return entries;
+}
+
+/** Whether a change may concern an index: most changes are of fields that are in none, and to make all entries again costs the most of a write. */
+function touches({ paths }: Index, previous: Doc, next: Doc): boolean {
+  return paths?.every((path) => isSame(valuesAt(previous, path), valuesAt(next, path))) !== true;
+}
+
+/** Of the same value, or arrays of the same values; false where that would take more than a glance. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) return Object.is(a, b);
+  return a.length === b.length && a.every((value, index) => isSame(value, b[index]));
 }
 
 /** The keys of other documents that hold the same values in a unique index. */
@@ -118,6 +133,7 @@ export function assertAllUnique(collection: Collection, key: string, doc: Doc): 
 export function replaceDoc(collection: Collection, key: string, next: Doc | undefined): void {
   const previous = collection.docs.get(key);
   for (const index of collection.indexes) {
+    if (previous && next && !touches(index, previous, next)) continue;
     const before = previous ? indexEntries(index, previous) : [];
     const after = next ? indexEntries(index, next) : [];
     for (const entry of before) if (!after.includes(entry)) index.entries.delete(entry + key);

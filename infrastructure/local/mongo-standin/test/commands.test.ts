@@ -577,6 +577,17 @@ test('indexes: unique over missing values, over arrays, sparse and partial', asy
   assert.equal(await partial.countDocuments({ a: 1 }), 2);
 });
 
+test('indexes: a partial one follows a document into its condition and out of it', async () => {
+  const collection = await collectionOf({ _id: 1, a: 1, open: false }, { _id: 2, a: 1, open: false });
+  await collection.createIndex({ a: 1 }, { unique: true, partialFilterExpression: { open: true } });
+  await collection.updateOne({ _id: 1 }, { $set: { open: true } });
+  assert.deepEqual(await collection.find({ a: 1, open: true }).toArray(), [{ _id: 1, a: 1, open: true }]);
+  assert.equal((await refusal(collection.updateOne({ _id: 2 }, { $set: { open: true } }))).code, 11000);
+  await collection.updateOne({ _id: 1 }, { $set: { open: false } });
+  await collection.updateOne({ _id: 2 }, { $set: { open: true } });
+  assert.deepEqual(await collection.find({ a: 1, open: true }).toArray(), [{ _id: 2, a: 1, open: true }]);
+});
+
 test('createIndexes: over duplicates is refused, and leaves no index', async () => {
   const collection = await collectionOf({ _id: 1, a: 1 }, { _id: 2, a: 1 });
   assert.equal((await refusal(collection.createIndex({ a: 1 }, { unique: true }))).code, 11000);
