@@ -45,6 +45,17 @@ test('every call: when its service does not answer in time, is a 504', async () 
   await platform.stop();
 });
 
+test('every call: when its service says more than is passed on, is a 502', async () => {
+  const platform = await startPlatform({ UPSTREAM_MAX_ANSWER_BYTES: '10' });
+  const call = createCaller(platform);
+  try {
+    for (const { method, path } of calls)
+      assertProblem(await call(method, path), 502, 'upstream.answer-too-large', path);
+  } finally {
+    await platform.stop();
+  }
+});
+
 test('every call: over the limit, is a 429 that no service sees', async () => {
   const platform = await startPlatform({ RATE_LIMIT_PER_MINUTE: '1', AUTH_RATE_LIMIT_PER_MINUTE: '1' });
   const call = createCaller(platform);

@@ -48,8 +48,13 @@ export const echo: Behaviour = (seen, response) => {
 export const answer =
   (status: number, body: unknown = {}, headers: Record<string, string> = {}): Behaviour =>
   (_seen, response) => {
-    response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(JSON.stringify(body));
+    const text = JSON.stringify(body);
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      ...headers,
+    });
+    response.end(text);
   };
 
 /** Keeps the request and says nothing. */

@@ -18,14 +18,11 @@ const MAX_MAILS = 100;
 
 type Ask = (upstream: UpstreamName, path: string, timeoutMs: number, signal?: AbortSignal) => Promise<Answered>;
 
-/** An answer that is not the one hoped for goes to the client as the service meant it. */
+/** A problem goes to the client as the service meant it. */
 function refusalOf({ status, body }: Answered): HttpError {
   const { code, detail } = (body ?? {}) as { code?: unknown; detail?: unknown };
-  return new HttpError(
-    status,
-    typeof code === 'string' ? code : 'upstream.failed',
-    typeof detail === 'string' ? detail : 'The service could not answer.',
-  );
+  if (typeof code !== 'string' || typeof detail !== 'string') return answerMalformed();
+  return new HttpError(status, code, detail);
 }
 
 /** @throws HttpError with the service's refusal, 502 where what it says is not what it should be */

@@ -7,12 +7,24 @@ import {
   type Route,
   type RouteDescription,
 } from '@glasshouse/shared/http';
-import { rateLimitExceeded, upstreamTimeout, upstreamUnavailable } from '../../../api-gateway/src/http/problems.ts';
+import { z } from 'zod';
+import {
+  answerMalformed,
+  answerTooLarge,
+  rateLimitExceeded,
+  upstreamTimeout,
+  upstreamUnavailable,
+} from '../../../api-gateway/src/http/problems.ts';
 import type { UpstreamName } from '../../../api-gateway/src/http/routes.ts';
+import { overviewSchema } from '../../../api-gateway/src/http/schemas.ts';
 import { routes as notificationRoutes } from '../../../notification-service/src/http/routes.ts';
+import { mailSchema } from '../../../notification-service/src/http/schemas.ts';
 import { routes as orderRoutes } from '../../../order-service/src/http/routes.ts';
+import { orderSchema } from '../../../order-service/src/http/schemas.ts';
 import { routes as paymentRoutes } from '../../../payment-service/src/http/routes.ts';
+import { paymentSchema } from '../../../payment-service/src/http/schemas.ts';
 import { routes as productRoutes } from '../../../product-service/src/http/routes.ts';
+import { productSchema } from '../../../product-service/src/http/schemas.ts';
 import { routes as userRoutes } from '../../../user-service/src/http/routes.ts';
 
 /** No handler is called: the tables alone are looked at. */
@@ -36,7 +48,31 @@ const problemsBefore = (name: UpstreamName): KnownError[] => [
   rateLimitExceeded(),
   upstreamUnavailable(name),
   upstreamTimeout(name),
+  answerTooLarge(),
 ];
+
+/** The call that the gateway answers itself, from what four services say. */
+function overview(): RouteDescription {
+  const order = orderRoutes(unused).find(({ operationId }) => operationId === 'getOrder');
+  if (order === undefined) throw new Error('order-service has no getOrder');
+  const schema = z
+    .object({
+      ...overviewSchema.shape,
+      order: orderSchema,
+      payment: paymentSchema.nullable(),
+      products: z.array(productSchema),
+      notifications: z.array(mailSchema),
+    })
+    .meta({ id: 'OrderOverview', examples: overviewSchema.meta()?.examples });
+  return {
+    ...order,
+    path: '/api/v1/orders/:id/overview',
+    operationId: 'getOrderOverview',
+    summary: 'Get an order with its payment, its products and its mails; what can not be had right now is named',
+    answers: { 200: schema },
+    problems: [...outside('order-service', order).problems, answerMalformed()],
+  };
+}
 
 /** A service's route as the outside sees it. */
 function outside(name: UpstreamName, route: Route): RouteDescription {
@@ -49,8 +85,11 @@ export function gatewayDocument(): OpenApiDocument {
     title: 'Glasshouse',
     description: 'An e-commerce platform that you can see through. Log in, and put the access token into `Authorize`.',
     url: '/',
-    routes: (Object.entries(services) as [UpstreamName, { routes: Route[] }][]).flatMap(([name, { routes }]) =>
-      routes.map((route) => outside(name, route)),
-    ),
+    routes: [
+      ...(Object.entries(services) as [UpstreamName, { routes: Route[] }][]).flatMap(([name, { routes }]) =>
+        routes.map((route) => outside(name, route)),
+      ),
+      overview(),
+    ],
   });
 }
