@@ -8,12 +8,8 @@ import type { OpenApiDocument } from '@glasshouse/shared/http';
 const root = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-const sections = new Map(
-  [...read('docs/problems.md').matchAll(/^### (\S+)\n\n(\d{3})\. /gm)].map(([, code = '', status]) => [
-    code,
-    Number(status),
-  ]),
-);
+const found = [...read('docs/problems.md').matchAll(/^### (\S+)\n\n(\d{3})\. /gm)];
+const sections = new Map(found.map(([, code = '', status]) => [code, Number(status)]));
 
 test('the code throws no error whose code has no section, and the page has none that the code lacks', () => {
   const thrown = globSync(['shared/src/**/*.ts', '*-service/src/**/*.ts', 'api-gateway/src/**/*.ts'], { cwd: root })
@@ -26,6 +22,7 @@ test('the code throws no error whose code has no section, and the page has none 
     // The one that is put together: a client of another service.
     .map((code) => (code.startsWith('$') ? 'product-service.unavailable' : code));
   assert.ok(thrown.length > 40, `${thrown.length} were found`);
+  assert.equal(sections.size, found.length, 'no code has two sections');
   assert.deepEqual([...sections.keys()].sort(), [...new Set([...thrown, 'internal'])].sort());
 });
 
