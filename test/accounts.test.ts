@@ -27,7 +27,7 @@ let userServices: [Client, Client];
 
 before(async () => {
   platform = await startTestPlatform({
-    portOffset: 22_000,
+    portOffset: 3_750,
     replicas: 2,
     env: { ACCESS_TOKEN_TTL_S: String(ACCESS_TOKEN_TTL_S) },
   });

@@ -35,7 +35,7 @@ let productId: string;
 const orders = { confirmed: '', declined: '', outOfStock: '' };
 
 before(async () => {
-  platform = await startTestPlatform({ portOffset: 21_000 });
+  platform = await startTestPlatform({ portOffset: 3_300 });
   shop = createShop(platform.gatewayUrl);
   const [admin, customer] = await Promise.all([shop.admin(), shop.alice()]);
   alice = customer;

@@ -88,7 +88,7 @@ let platform: Platform;
 let cast: Cast;
 
 before(async () => {
-  platform = await startTestPlatform({ portOffset: 23_000, env: { ...halts.env, ...crashSettings } });
+  platform = await startTestPlatform({ portOffset: 4_200, env: { ...halts.env, ...crashSettings } });
   cast = await createCast(platform);
   await Promise.all(points.map(async (point) => purchases.set(point, await cast.prepare(point.story))));
 });

@@ -78,7 +78,7 @@ let cast: Cast;
 before(async () => {
   const env = { ...halts.env, ...crashSettings, UPSTREAM_TIMEOUT_MS: '2000' };
   // Two copies of a service may be stopped at once.
-  platform = await startTestPlatform({ portOffset: 24_000, replicas: 3, env });
+  platform = await startTestPlatform({ portOffset: 4_650, replicas: 3, env });
   cast = await createCast(platform);
   await Promise.all(rounds.flat().map(async (point) => purchases.set(point, await cast.prepare(point.story))));
 });

@@ -30,7 +30,7 @@ let channel: ConfirmChannel;
 
 before(async () => {
   platform = await startTestPlatform({
-    portOffset: 13_000,
+    portOffset: 2_400,
     // Long enough for an order on a busy machine, short enough to wait for.
     env: { SAGA_TIMEOUT_S: '20', DEADLINE_SETTLE_MS: '1000' },
   });

@@ -29,7 +29,7 @@ let world: World;
 let tokens: ReturnType<typeof forgeTokens>;
 
 before(async () => {
-  platform = await startTestPlatform({ portOffset: 25_000 });
+  platform = await startTestPlatform({ portOffset: 5_100 });
   world = await createWorld(platform);
   const { body } = await world.shop.call('POST', '/api/v1/auth/login', {
     body: { email: 'admin@example.com', password: 'admin-password' },

@@ -11,7 +11,7 @@ const PRICE = 1_000;
 let world: OutageWorld;
 
 before(async () => {
-  world = await startOutageWorld({ portOffset: 11_000, env: { SAGA_TIMEOUT_S: '150' } });
+  world = await startOutageWorld({ portOffset: 1_500, env: { SAGA_TIMEOUT_S: '150' } });
 });
 after(async () => {
   await world?.stop();

@@ -16,7 +16,7 @@ let world: OutageWorld;
 
 before(async () => {
   world = await startOutageWorld({
-    portOffset: 12_000,
+    portOffset: 1_950,
     env: {
       SAGA_TIMEOUT_S: String(SAGA_TIMEOUT_S),
       // There is no other copy of order-service that might hold a message.

@@ -10,7 +10,7 @@ import { platformPorts } from '../../infrastructure/local/src/services.ts';
 const root = join(import.meta.dirname, '../..');
 
 /**
- * @param portOffset added to all ports; test files that run at the same time need different ones, 1,000 apart
+ * @param portOffset added to all ports; each test file has its own: 600, 450 more for the next, up to 6,000
  * @param env for the services; no rate limits, unless it says so
  */
 export async function startTestPlatform(options: {
@@ -19,11 +19,12 @@ export async function startTestPlatform(options: {
   env?: Record<string, string>;
 }): Promise<Platform> {
   const { portOffset, replicas = 1 } = options;
+  const ports = platformPorts(replicas, portOffset);
   // Whoever has them would answer for this platform: the same tests, say, in another folder.
   await waitFor(
     `the ports from ${portOffset} on are free`,
     async () => {
-      const taken = await takenPortsLine(platformPorts(replicas, portOffset));
+      const taken = await takenPortsLine(ports);
       if (taken !== undefined) throw new Error(taken);
       return true;
     },

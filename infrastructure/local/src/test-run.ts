@@ -104,7 +104,7 @@ async function main(): Promise<number> {
   if (wanted.length === 0) return run(process.execPath, [join(import.meta.dirname, 'whole-run.ts'), ...files], env);
   return run(
     process.execPath,
-    [...watch, '--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...options, ...files],
+    [...watch, '--test', '--test-concurrency=3', '--test-timeout=300000', '--test-reporter=spec', ...options, ...files],
     env,
   );
 }

@@ -27,7 +27,7 @@ function newStart(name: string, env: Record<string, string> = {}, log: (line: st
     processes,
     log,
     signal: cancel.signal,
-    portOffset: 40_000,
+    portOffset: 6_000,
     fsync: false,
   });
   return { starting, processes, cancel };
