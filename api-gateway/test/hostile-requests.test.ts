@@ -172,6 +172,20 @@ test('hostile: requests that follow one another on a connection stay apart', asy
   );
 });
 
+test('hostile: what stands behind a whole request and is none takes no answer from it, and ends the connection', async () => {
+  const whole = `${LOGOUT}Content-Length: 2\r\n\r\n{}`;
+  const last = `${LOGOUT}Connection: close\r\nContent-Length: 2\r\n\r\n{}`;
+  for (const [bytes, expected] of [
+    [`${whole}{"a":1}`, [200]],
+    [`${last}{"a":1}`, [200]],
+    [`${whole}${whole}nonsense\r\n\r\n${SMUGGLED}`, [200, 200]],
+  ] as const) {
+    const before = seen().length;
+    assert.deepEqual(answersIn(await send(bytes)), expected, bytes);
+    assert.equal(seen().length - before, expected.length);
+  }
+});
+
 test('hostile: the body of a request that is refused is not taken for the next one', async () => {
   for (const head of ['POST /nothing HTTP/1.1', 'POST /api/v1/orders HTTP/1.1', 'PUT /api/v1/products HTTP/1.1']) {
     const got = await send(`${head}\r\nHost: x\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}${LAST}`);

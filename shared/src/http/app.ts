@@ -1,5 +1,6 @@
 // From a table of routes to an HTTP server: context, checks in the order that the contract names, problem details, health, and a graceful end.
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { z } from 'zod';
@@ -255,6 +256,8 @@ export function createHttpServer(options: {
   const limits = { keepAliveTimeout: 65_000, requestTimeout: 30_000, headersTimeout: 10_000 };
   const server = createServer({ ...limits, requireHostHeader: false }, app);
   const underWay = new Set<ServerResponse>();
+  /** Connections that end with the answer that is under way. */
+  const ending = new WeakSet<Duplex>();
   let stopping = false;
   server.on('request', (_request, response) => {
     underWay.add(response);
@@ -265,8 +268,16 @@ export function createHttpServer(options: {
     });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const isAnswered = [...underWay].some((response) => response.socket === socket && response.headersSent);
-    if (!socket.writable || isAnswered || error.code === 'ECONNRESET') socket.destroy();
+    const here = [...underWay].filter((response) => response.req.socket === socket);
+    const last = here.at(-1);
+    if (!socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    else if (last !== undefined && here.every((response) => response.req.complete)) {
+      // What came whole is being done, so it is answered with what becomes of it; what came behind it is nothing.
+      if (ending.has(socket)) return;
+      ending.add(socket);
+      if (!last.headersSent) last.setHeader('Connection', 'close');
+      last.on('close', () => socket.destroy());
+    } else if (here.some((response) => response.headersSent)) socket.destroy();
     else socket.end(unreadableAnswer(error), () => socket.destroy());
   });
   return {
