@@ -25,7 +25,7 @@ let known: { products: string[]; orders: string[]; payments: string[]; addresses
 
 before(async () => {
   // Tokens that outlive the test.
-  platform = await startTestPlatform({ portOffset: 26_000, env: { ACCESS_TOKEN_TTL_S: '86400' } });
+  platform = await startTestPlatform({ portOffset: 5_550, env: { ACCESS_TOKEN_TTL_S: '86400' } });
   world = await createWorld(platform);
   const orders = [world.order.id, await world.newOrder(), await world.newOrder()];
   known = {

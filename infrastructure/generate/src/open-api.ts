@@ -83,7 +83,8 @@ function outside(name: UpstreamName, route: Route): RouteDescription {
 export function gatewayDocument(): OpenApiDocument {
   return createOpenApiDocument({
     title: 'Glasshouse',
-    description: 'An e-commerce platform that you can see through. Log in, and put the access token into `Authorize`.',
+    description:
+      'An e-commerce platform that you can see through. Log in, and send the access token with the other calls: the page at /api/docs does that by itself.',
     url: '/',
     routes: [
       ...(Object.entries(services) as [UpstreamName, { routes: Route[] }][]).flatMap(([name, { routes }]) =>
