@@ -1,11 +1,13 @@
 // The chassis's HTTP side through real HTTP: what it checks of a request before any handler runs, and in which order.
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { createTokenVerifier, jwksOverHttp } from '../src/auth/index.ts';
 import { createHttpApp, type HttpServer, MAX_BODY_BYTES, noContent, type Route, route } from '../src/http/index.ts';
 import { setupContext } from '../src/telemetry/index.ts';
-import { createTestKeys, quietLogger, type TestKeys } from '../src/testing/index.ts';
+import { createTestKeys, quietLogger, type TestKeys, waitFor } from '../src/testing/index.ts';
 
 let keys: TestKeys;
 let server: HttpServer;
@@ -134,4 +136,43 @@ test('a call without a body schema: its body is judged after the token and befor
   ] as const;
   for (const [options, status] of order) assert.equal((await send('POST', nowhere, options)).status, status);
   assert.deepEqual(handled, []);
+});
+
+/** A refused request whose body is still to come, on a connection that ends with the answer. */
+async function refusedHalfway() {
+  const arrived = once(server.server, 'request');
+  const socket = connect({ port: server.port(), host: '127.0.0.1' });
+  const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+  let got = '';
+  socket.on('data', (data) => {
+    got += data;
+  });
+  const ended = new Promise((resolve, reject) => socket.on('close', resolve).on('error', reject));
+  socket.write(
+    `PATCH ${thing} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunk('{')}`,
+  );
+  await arrived;
+  return {
+    got: () => got,
+    ended,
+    send: (text: string) => socket.write(chunk(text)),
+    end: () => socket.write('0\r\n\r\n'),
+  };
+}
+
+test('a refused request: is answered once its body is there, or the connection would break while it is sent', async () => {
+  const refused = await refusedHalfway();
+  for (const _ of [1, 2, 3]) assert.equal((await send('GET', '/nothing')).status, 404);
+  assert.equal(refused.got(), '');
+  refused.send('}');
+  refused.end();
+  await refused.ended;
+  assert.match(refused.got(), /^HTTP\/1.1 401 .*"token.missing"/s);
+});
+
+test('a refused request: is not waited for where its body goes on and on', async () => {
+  const refused = await refusedHalfway();
+  for (let sent = 0; sent < 10; sent += 1) refused.send('x'.repeat(MAX_BODY_BYTES));
+  await waitFor('it is answered', () => refused.got().includes('"token.missing"'));
+  await refused.ended.catch(() => {});
 });

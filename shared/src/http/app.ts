@@ -12,9 +12,11 @@ import { currentCause, durationHistogram, runWithCause, traceIdOf } from '../tel
 import {
   bodyInvalid,
   bodyOfUnsupportedType,
+  dropBody,
   HttpError,
   hasBody,
   idempotencyKeyMissing,
+  MAX_BODY_BYTES,
   problemHandler,
   queryInvalid,
   requestMalformed,
@@ -29,7 +31,6 @@ import type { Access, Route } from './route.ts';
 
 /** A probe does not wait for long, in milliseconds: no answer by then is one. */
 const READY_LIMIT_MS = 2_000;
-export const MAX_BODY_BYTES = 100_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const idempotencyKeyPattern = /^[\x20-\x7e]{1,255}$/;
@@ -139,6 +140,7 @@ async function answer(
     if (/(^id|Id)$/.test(name) && !uuidPattern.test(value)) throw resourceNotFound();
   const ids = Object.fromEntries(Object.entries(params).map(([name, value]) => [name, value.toLowerCase()]));
   const operation = `${request.method} ${route.path.replace(/:(\w+)/g, (_, name: string) => ids[name] ?? '')}`;
+  if (bodySchema === undefined) await dropBody(request);
   const result = await route.handle({
     params: ids,
     body,

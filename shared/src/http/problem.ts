@@ -5,6 +5,10 @@ import { AppError, classifyFailure, type ErrorKind, type FieldProblem } from '..
 import type { Logger } from '../logger/index.ts';
 import { currentCause, traceIdOf } from '../telemetry/index.ts';
 
+export const MAX_BODY_BYTES = 100_000;
+/** How much is read of a body only to drop it. */
+const MAX_DROPPED_BYTES = 1_000_000;
+
 /** The one table from kinds of errors to status codes. */
 const statusOfKind: Record<ErrorKind, number> = {
   malformed: 400,
@@ -138,8 +142,29 @@ export function hasBody(request: Request): boolean {
   return request.get('transfer-encoding') !== undefined || Number(request.get('content-length') ?? 0) > 0;
 }
 
+/**
+ * Reads and drops what is still to come of a body that nobody wants. Before the answer: a connection that is closed with something unread is reset,
+ * and the answer lost with it (RFC 9112, section 9.6), so that who sends, the gateway too, finds a broken connection in its place.
+ * @returns whether there may be an answer: `keep` or `close` the connection after it; `gone` where the request has ended before its time
+ */
+export function dropBody(request: Request): Promise<'keep' | 'close' | 'gone'> {
+  if (!hasBody(request) || request.complete) return Promise.resolve('keep');
+  if (Number(request.get('content-length') ?? 0) > MAX_DROPPED_BYTES) return Promise.resolve('close');
+  if (request.closed) return Promise.resolve('gone');
+  return new Promise((resolve) => {
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_DROPPED_BYTES) resolve('close');
+    });
+    request.once('end', () => resolve('keep'));
+    request.once('close', () => resolve(request.complete ? 'keep' : 'gone'));
+    request.resume();
+  });
+}
+
 /** Answers with `error` as a problem; one that is nobody's but ours is logged and told as a bare 500. */
-export function sendProblem(request: Request, response: Response, error: unknown, logger: Logger): void {
+export async function sendProblem(request: Request, response: Response, error: unknown, logger: Logger): Promise<void> {
   const known = toKnown(error);
   if (known === undefined) logger.error('a request failed', { error });
   else if (known instanceof AppError && known.kind === 'unavailable')
@@ -152,12 +177,12 @@ export function sendProblem(request: Request, response: Response, error: unknown
   const headers = known instanceof HttpError ? { ...known.headers } : {};
   if (known instanceof AppError && known.retryAfterS !== undefined) headers['Retry-After'] = String(known.retryAfterS);
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
-  if (response.headersSent) {
+  const connection = response.headersSent ? 'gone' : await dropBody(request);
+  if (connection === 'gone') {
     response.destroy();
     return;
   }
-  // A body that nobody reads would be taken for the next request on this connection.
-  if (hasBody(request) && !request.complete) response.set('Connection', 'close');
+  if (connection === 'close') response.set('Connection', 'close');
   response
     .status(status)
     .set(headers)
