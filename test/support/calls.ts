@@ -165,6 +165,7 @@ export const rows: Record<string, Row> = {
   ),
   getOrder: ownersAndAdmins(200, ofTheOrder),
   getTimeline: ownersAndAdmins(200, ofTheOrder),
+  getOrderOverview: ownersAndAdmins(200, ofTheOrder),
   cancelOrder: ownersAndAdmins(202, async ({ newOrder }) => ({ id: await newOrder() })),
   shipOrder: admins(200, async ({ newOrder }) => ({ id: await newOrder() })),
   deliverOrder: admins(200, async ({ newOrder, ship }) => {

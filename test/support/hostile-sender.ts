@@ -168,8 +168,9 @@ export const isWhole = ({ way, damage }: Pick<Hostile, 'way' | 'damage'>) =>
 export const sendHostile = (way: Way, ready: Ready): Promise<Answer[]> =>
   way === 'fetch' && isFetchable(ready) ? byFetch(ready) : byBytes(way === 'fetch' ? 'bytes' : way, ready);
 
-/** What fetch would not send, or not so. */
+/** What fetch would not send, or not so; nor does it read an answer while it still has much to send. */
 function isFetchable({ method, body, path }: Ready): boolean {
   const isBodyless = method === 'GET' || method === 'HEAD';
-  return !(isBodyless && body !== undefined) && new URL(`http://x${path}`).pathname === path.split('?')[0];
+  if (body !== undefined && (isBodyless || body.length > 1_000_000)) return false;
+  return new URL(`http://x${path}`).pathname === path.split('?')[0];
 }
