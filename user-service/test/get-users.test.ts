@@ -60,3 +60,19 @@ test('getUsers, getUser: a customer may not, not even themselves, and nobody wit
     assert.equal((await service.call('GET', path)).status, 401);
   }
 });
+
+test('users/me: with a good token of somebody who is gone, every call is a 404', async () => {
+  const { token, id } = await somebodyLoggedIn(service.call);
+  await service.db.pool.query('delete from token_families where user_id = $1', [id]);
+  await service.db.pool.query('delete from users where id = $1', [id]);
+  const address = { name: 'Ada', line1: '1 Main Street', city: 'Springfield', postalCode: '62701', country: 'US' };
+  for (const [method, path, body] of [
+    ['GET', '/v1/users/me'],
+    ['PATCH', '/v1/users/me', { name: 'Ada' }],
+    ['POST', '/v1/users/me/addresses', address],
+  ] as const)
+    assert.deepEqual(problemOf(await service.call(method, path, { token, body })), {
+      status: 404,
+      code: 'user.not-found',
+    });
+});

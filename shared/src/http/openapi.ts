@@ -84,9 +84,10 @@ function checksOf(route: RouteDescription): KnownError[] {
 }
 
 /** The schema by itself where it has no name, else a reference to the component that it becomes. */
-function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: OpenApiDocument['components']): Json {
+function schemaOf(schema: z.ZodType, components: OpenApiDocument['components']): Json {
   const json = z.toJSONSchema(schema, {
-    io,
+    // Of answers as well: more fields than these may come one day, and whoever reads them should not mind.
+    io: 'input',
     override({ jsonSchema }) {
       // The format says it, and shorter.
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
@@ -125,7 +126,7 @@ export function problemResponses(
         examples[problem.code] = { $ref: `#/components/examples/${problem.code}` };
       }
       const description = found.map((error) => error.message).join(' Or: ');
-      const schema = schemaOf(problemSchema, 'output', components);
+      const schema = schemaOf(problemSchema, components);
       return [status, { description, content: { 'application/problem+json': { schema, examples } } }];
     }),
   );
@@ -138,7 +139,7 @@ function parametersOf(route: RouteDescription, components: OpenApiDocument['comp
     required: true,
     schema: /(^id|Id)$/.test(name) ? { type: 'string', format: 'uuid' } : { type: 'string' },
   }));
-  const query = route.query && schemaOf(route.query, 'input', components);
+  const query = route.query && schemaOf(route.query, components);
   const wanted = (query?.required ?? []) as string[];
   const inQuery = Object.entries((query?.properties ?? {}) as Record<string, Json>).map(([name, schema]) => ({
     name,
@@ -165,7 +166,7 @@ function describe(route: RouteDescription, components: OpenApiDocument['componen
     {
       description: descriptions[Number(status)] ?? 'Done.',
       ...(schema !== null && {
-        content: { 'application/json': { schema: schemaOf(schema, 'output', components), ...exampleOf(schema) } },
+        content: { 'application/json': { schema: schemaOf(schema, components), ...exampleOf(schema) } },
       }),
     },
   ]);
@@ -180,7 +181,7 @@ function describe(route: RouteDescription, components: OpenApiDocument['componen
       requestBody: {
         required: true,
         content: {
-          'application/json': { schema: schemaOf(route.body, 'input', components), ...exampleOf(route.body) },
+          'application/json': { schema: schemaOf(route.body, components), ...exampleOf(route.body) },
         },
       },
     }),
@@ -201,7 +202,7 @@ const stateSchema = z
 /** What every process answers, whatever it is for. */
 function operationsOfEveryProcess(components: OpenApiDocument['components']): OpenApiDocument['paths'] {
   const content = {
-    'application/json': { schema: schemaOf(stateSchema, 'output', components), ...exampleOf(stateSchema) },
+    'application/json': { schema: schemaOf(stateSchema, components), ...exampleOf(stateSchema) },
   };
   const tags = ['operations'];
   return {
