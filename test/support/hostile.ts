@@ -135,17 +135,7 @@ function textOf(unresolved: Schema): fc.Arbitrary<string> {
 }
 
 function validTextOf(schema: Schema): fc.Arbitrary<string> {
-  const {
-    type,
-    properties = {},
-    required = [],
-    items,
-    minimum,
-    exclusiveMinimum,
-    maximum,
-    minLength = 0,
-    maxLength,
-  } = schema;
+  const { type, properties = {}, required = [], items, minimum, exclusiveMinimum, minLength = 0, maxLength } = schema;
   if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(textOf));
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum).map(quoted);
   if (schema.format === 'uuid')
@@ -181,9 +171,7 @@ function validTextOf(schema: Schema): fc.Arbitrary<string> {
         .map((texts) => `[${texts.join(',')}]`);
     case 'integer': {
       const min = Math.max(minimum ?? (exclusiveMinimum ?? 0) + 1, -5);
-      return fc
-        .oneof(often(fc.integer({ min, max: Math.min(maximum ?? 100, min + 20) })), fc.maxSafeInteger())
-        .map(String);
+      return fc.oneof(often(fc.constantFrom(min, min + 1, min + 3, min + 9)), fc.maxSafeInteger()).map(String);
     }
     default: {
       const longest = Math.min(maxLength ?? 40, 40);
@@ -191,6 +179,16 @@ function validTextOf(schema: Schema): fc.Arbitrary<string> {
         .oneof(
           often(fc.string({ minLength, maxLength: longest }).map((value) => value.replace(/^ | $/g, 'x'))),
           fc.string({ minLength, maxLength: longest, unit: 'grapheme' }),
+          fc.constantFrom(
+            'a\0b',
+            '\u0007',
+            'x\ud800',
+            '\udfffx',
+            '\ufffe',
+            ' \u00a0 ',
+            '\u202ex',
+            'é'.repeat(minLength + 1),
+          ),
         )
         .map(quoted);
     }
