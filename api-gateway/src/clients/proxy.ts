@@ -4,7 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
-import { HttpError, MAX_BODY_BYTES, requestMalformed } from '@glasshouse/shared/http';
+import { bodyTooLarge, HttpError, MAX_BODY_BYTES, requestMalformed } from '@glasshouse/shared/http';
 import type { Request, Response } from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { hopByHopHeaders } from '../http/forwarded-headers.ts';
@@ -190,7 +190,7 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= MAX_BODY_BYTES) return;
-      exchange.fail(new HttpError(413, 'body.too-large', 'The body is larger than 100 kB.'));
+      exchange.fail(bodyTooLarge());
       proxyReq.destroy();
     });
   };

@@ -3,6 +3,7 @@ import type { TokenVerifier } from '@glasshouse/shared/auth';
 import { AppError } from '@glasshouse/shared/errors';
 import {
   authenticate,
+  bodyTooLarge,
   createApp,
   createHttpServer,
   finishApp,
@@ -33,7 +34,7 @@ function authorize(route: GatewayRoute, verifier: TokenVerifier): RequestHandler
     await authenticate(request, route.access, verifier);
     if (Number(request.get('content-length') ?? 0) > MAX_BODY_BYTES) {
       requireJson(request);
-      throw new HttpError(413, 'body.too-large', 'The body is larger than 100 kB.');
+      throw bodyTooLarge();
     }
     next();
   };
