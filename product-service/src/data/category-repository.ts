@@ -5,7 +5,8 @@ import type { Category, ListedCategory } from '../domain/category.ts';
 interface CategoryDocument {
   _id: string;
   name: string;
-  productCount: number;
+  /** One that an older version of the service made has none until it is counted anew. */
+  productCount?: number;
 }
 
 const collection = (db: Db) => db.collection<CategoryDocument>('categories');
@@ -31,7 +32,7 @@ export async function listCategories(db: Db, after: string | undefined, limit: n
     .sort({ _id: 1 })
     .limit(limit + 1)
     .toArray();
-  return documents.map(({ _id: id, name, productCount }) => ({ id, name, productCount }));
+  return documents.map(({ _id: id, name, productCount = 0 }) => ({ id, name, productCount }));
 }
 
 /** Counts the products of every category anew: those that came past the service, or while an older version of it ran that kept no count. */

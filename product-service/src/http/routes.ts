@@ -138,7 +138,7 @@ export const routes = (deps: Deps): Route[] => [
     answers: { 201: reviewSchema },
     problems: [productNotFound(), reviewNotBought(), reviewExists()],
     async handle({ user: { userId }, params, body }) {
-      const review = await deps.inTurn(() => createReview({ ...body, userId, productId: params.id }, deps));
+      const review = await createReview({ ...body, userId, productId: params.id }, deps);
       return { status: 201, body: toReviewJson(review) };
     },
   }),
