@@ -1,6 +1,7 @@
 // Reading payments over HTTP, and how the service starts, fails and stops.
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { paymentCaptured } from '@glasshouse/shared/contracts';
 import { createTcpProxy, type TcpProxy, waitFor } from '@glasshouse/shared/testing';
@@ -142,6 +143,46 @@ test('getInvoice: where the order’s items were never told with names, or never
   assert.equal('name' in (await linesNow())[0], false);
   await world.postgres.pool.query('update payments set items = null where id = $1', [order.id]);
   assert.deepEqual(await linesNow(), []);
+});
+
+test('getInvoice: of a payment that an older copy captured, keeps its number and time when the order is cancelled', async () => {
+  const order = await paid();
+  // As it leaves the row.
+  await world.postgres.pool.query('update payments set captured_at = null where id = $1', [order.id]);
+  const read = async (path: string) =>
+    (await service.call('GET', `/v1/payments/${order.id}${path}`, { token: order.token })).body;
+  const first = await read('/invoice');
+  assert.equal(first.issuedAt, (await read('')).createdAt);
+  await world.tell(order.cancelled);
+  await world.assertTold(order, 'payment.captured', 'payment.refunded');
+  const { number, issuedAt } = await read('/invoice');
+  assert.deepEqual([number, issuedAt], [first.number, first.issuedAt]);
+});
+
+test('migration 003: a payment that was captured before gets a time that never moves, others none', async () => {
+  const [order, open] = [await paid(), world.anOrder()];
+  await world.tell(open.created, order.cancelled);
+  await world.assertTold(order, 'payment.captured', 'payment.refunded');
+  await world.settled(open, 'due');
+  const migration = await readFile(new URL('../migrations/003-add-invoices.sql', import.meta.url), 'utf8');
+  const client = await world.postgres.pool.connect();
+  try {
+    await client.query('begin');
+    await client.query('alter table payments drop column items, drop column captured_at');
+    await client.query('alter table refunds drop column settled_at');
+    await client.query(migration);
+    const { rows } = await client.query(
+      'select status, captured_at = created_at as same from payments where order_id = any($1) order by status',
+      [[order.orderId, open.orderId]],
+    );
+    assert.deepEqual(rows, [
+      { status: 'captured', same: true },
+      { status: 'due', same: null },
+    ]);
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
 });
 
 test('payments: of one order, of one user, page by page; an admin sees those of all', async () => {

@@ -85,13 +85,18 @@ export async function lockLeased(tx: Transaction, id: string, leaseToken: string
   return rows[0] && toPayment(rows[0]);
 }
 
-/** Writes what a handler or a worker has decided. Whatever changes makes the row worth a look at once. */
+/**
+ * Writes what a handler or a worker has decided. Whatever changes makes the row worth a look at once. A payment that was captured before
+ * without its time, by an older copy of the service, gets the time that its invoice has shown all along.
+ */
 export async function updatePayment(tx: Transaction, payment: Payment): Promise<void> {
   const { terms } = payment;
   await tx.query(
     `update payments
      set status = $2, user_id = $3, amount = $4, currency = $5, payment_method = $6, pay_by = $7, reserved = $8, cancel_requested = $9,
-         failure_code = $10, items = $11, captured_at = case when $2 = 'captured' then coalesce(captured_at, clock_timestamp()) end,
+         failure_code = $10, items = $11, 
+         captured_at = case when $2 = 'captured' then
+           coalesce(captured_at, case when status = 'captured' then created_at else clock_timestamp() end) end,
          next_attempt_at = '-infinity', updated_at = clock_timestamp()
      where id = $1`,
     [

@@ -47,6 +47,12 @@ test('invoiceOf: has a line for each item, the refunds that were made, and what 
   assert.deepEqual([total, made, balance], [usd(13_998), [refunds[0], refunds[3]], usd(10_000)]);
 });
 
+test('invoiceOf: where the time of the capture was not kept, is of a time that never moves', () => {
+  const { capturedAt: _, ...unknown } = captured;
+  for (const updatedAt of [at('12:05'), at('23:59')])
+    assert.deepEqual(invoiceOf({ ...unknown, updatedAt }, []).issuedAt, at('12:00'));
+});
+
 test('invoiceOf: refuses what was not captured', () => {
   for (const status of paymentStatuses.filter((other) => other !== 'captured'))
     assert.throws(() => invoiceOf({ ...captured, status }, []), { kind: 'conflict', code: 'payment.not-captured' });

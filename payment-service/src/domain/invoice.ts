@@ -30,8 +30,8 @@ export function invoiceOf(payment: Payment, refunds: readonly Refund[]): Invoice
   const { id: paymentId, orderId, status, terms } = payment;
   if (status !== 'captured' || terms === undefined) throw invoiceNotPossible(status);
   const { userId, amount: total, items } = terms;
-  // A copy of the service that is older than this column does not write it.
-  const issuedAt = payment.capturedAt ?? payment.updatedAt;
+  // A copy of the service that is older than this column does not write it. Instead a time that never moves.
+  const issuedAt = payment.capturedAt ?? payment.createdAt;
   const made = refunds.filter((refund) => refund.status === 'succeeded');
   return {
     number: numberOf(payment, issuedAt),
