@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { productUpdated } from '@glasshouse/shared/contracts';
-import { waitFor } from '@glasshouse/shared/testing';
+import { createDatabase, inTransaction } from '@glasshouse/shared/mongo';
+import { quietLogger, waitFor } from '@glasshouse/shared/testing';
+import { lockProduct } from '../src/data/product-repository.ts';
+import { routes } from '../src/http/routes.ts';
 import { addProduct, anOrder, createWorld, problemOf, type Running, type World } from './support.ts';
 
 let world: World;
@@ -60,7 +63,7 @@ test('createReview: answers 201 with the review, and the product has its rating,
   const { status, body, headers } = await review(productId, userId, aReview({ title: ' Boils fast ' }));
   assert.deepEqual([status, headers.get('location')], [201, null]);
   const { id, createdAt, ...rest } = body;
-  assert.deepEqual(rest, { productId, userId, ...aReview() });
+  assert.deepEqual(rest, { productId, ...aReview() });
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
   assert.ok(Math.abs(Date.parse(createdAt) - Date.now()) < 60_000);
   assert.deepEqual(await read(productId), { ...before, rating: { average: 4, count: 1 } });
@@ -95,6 +98,31 @@ test('createReview: by whom has bought nothing, something else, or not paid, ans
   assert.deepEqual((await read(productId)).rating, { average: 0, count: 0 });
 });
 
+test('createReview: who may not, or has done so, is refused without a turn among the changes of stock and without a lock', async () => {
+  const productId = await stocked();
+  const { userId } = await aBuyer(productId);
+  assert.equal((await review(productId, userId)).status, 201);
+  const db = createDatabase({ url: world.mongo.url, service: 'product-service', logger: quietLogger });
+  const inTurn = () => assert.fail('it took a turn');
+  const row = routes({ db, inTurn }).find(({ operationId }) => operationId === 'createReview');
+  assert.ok(row);
+  const call = { body: aReview(), query: {}, idempotencyKey: '', operation: '', clientIp: '' };
+  try {
+    await inTransaction(db, async (tx) => {
+      // Held by somebody else: whoever wants to lock it waits for the end of this.
+      await lockProduct(tx, productId);
+      for (const [who, id, code] of [
+        [randomUUIDv7(), productId, notBought.code],
+        [userId, productId, exists.code],
+        [userId, randomUUIDv7(), 'product.not-found'],
+      ] as const)
+        await assert.rejects(row.handle({ ...call, params: { id }, user: { userId: who, roles: [] } }), { code });
+    });
+  } finally {
+    await db.stop();
+  }
+});
+
 test('createReview: of an order with several products, each may be reviewed', async () => {
   const products = [await stocked(), await stocked()];
   const { userId } = await aBuyer(...products);
@@ -104,17 +132,15 @@ test('createReview: of an order with several products, each may be reviewed', as
 test('createReview: who has returned the product may not review it; a review from before stays and counts', async () => {
   const productId = await stocked();
   const [returned, reviewed] = [await aBuyer(productId), await aBuyer(productId)];
-  assert.equal((await review(productId, reviewed.userId, aReview({ rating: 5 }))).status, 201);
+  const kept = await review(productId, reviewed.userId, aReview({ rating: 5 }));
+  assert.equal(kept.status, 201);
   const ends = [returned.order.cancelled(), reviewed.order.cancelled()];
   await world.tell(...ends);
   await world.handled(...ends);
   for (const { userId } of [returned, reviewed])
     assert.deepEqual(problemOf(await review(productId, userId)), notBought);
   const { items } = (await service.call('GET', `/v1/products/${productId}/reviews`)).body;
-  assert.deepEqual(
-    items.map((item: { userId: string }) => item.userId),
-    [reviewed.userId],
-  );
+  assert.deepEqual(items, [kept.body]);
   assert.deepEqual((await read(productId)).rating, { average: 5, count: 1 });
 });
 

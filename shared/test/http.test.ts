@@ -4,8 +4,9 @@ import { randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
+import { z } from 'zod';
 import { createTokenVerifier, jwksOverHttp } from '../src/auth/index.ts';
-import { createHttpApp, type HttpServer, MAX_BODY_BYTES, noContent, type Route, route } from '../src/http/index.ts';
+import { createHttpApp, type HttpServer, MAX_BODY_BYTES, noContent, ok, type Route, route } from '../src/http/index.ts';
 import { setupContext } from '../src/telemetry/index.ts';
 import { createTestKeys, quietLogger, type TestKeys, waitFor } from '../src/testing/index.ts';
 
@@ -39,6 +40,15 @@ before(async () => {
   server = createHttpApp({
     routes: [
       bodyless('get', '/v1/things'),
+      route({
+        method: 'get',
+        path: '/v1/counts',
+        access: 'anyone',
+        operationId: 'getCounts',
+        summary: 'Get something',
+        answers: { 200: z.object({ count: z.int() }) },
+        handle: async () => ok({ count: 1 }),
+      }),
       bodyless('post', '/v1/things/:id/turn'),
       bodyless('patch', '/v1/things/:id'),
       bodyless('delete', '/v1/things/:id'),
@@ -136,6 +146,40 @@ test('a call without a body schema: its body is judged after the token and befor
   ] as const;
   for (const [options, status] of order) assert.equal((await send('POST', nowhere, options)).status, status);
   assert.deepEqual(handled, []);
+});
+
+test('a call without a body schema: chunks without a byte are no body, of whatever type; those with one are a 415', async () => {
+  const chunked = async (method: string, path: string, type: string, chunks: string) => {
+    const socket = connect({ port: server.port(), host: '127.0.0.1' });
+    const token = keys.token(randomUUIDv7());
+    const head = [`${method} ${path} HTTP/1.1`, 'Host: x', `Authorization: Bearer ${token}`, 'Connection: close', type];
+    socket.write([...head, 'Transfer-Encoding: chunked', '', chunks].filter((line, at) => line || at > 4).join('\r\n'));
+    let got = '';
+    for await (const data of socket) got += data;
+    return got.split('\r\n')[0];
+  };
+  for (const [method, path] of calls)
+    for (const type of ['', 'Content-Type: text/plain', 'Content-Type: application/json']) {
+      assert.equal(await chunked(method, path, type, '0\r\n\r\n'), 'HTTP/1.1 204 No Content', `${method} ${type}`);
+      const status = type.endsWith('json') ? '204 No Content' : '415 Unsupported Media Type';
+      assert.equal(
+        await chunked(method, path, type, '2\r\n{}\r\n0\r\n\r\n'),
+        `HTTP/1.1 ${status}`,
+        `${method} ${type}`,
+      );
+    }
+  assert.equal(handled.length, 12);
+});
+
+test('a conditional request: is answered in full, for nothing here has an etag', async () => {
+  for (const path of ['/health', '/v1/counts']) {
+    // By hand: `fetch` adds a Cache-Control that makes it unconditional.
+    const socket = connect({ port: server.port(), host: '127.0.0.1' });
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIf-None-Match: *\r\n\r\n`);
+    let got = '';
+    for await (const data of socket) got += data;
+    assert.match(got, /^HTTP\/1.1 200 .*\{"/s, path);
+  }
 });
 
 /** A refused request whose body is still to come, on a connection that ends with the answer. */

@@ -35,9 +35,6 @@ export const address = z
     city: text(1, 100),
     region: text(1, 100).optional(),
     postalCode: text(1, 20),
-    country: z
-      .string()
-      .refine((code) => countries.has(code), { message: 'is not an ISO 3166-1 alpha-2 code' })
-      .meta({ pattern: '^[A-Z]{2}$' }),
+    country: z.enum([...countries], 'is not an ISO 3166-1 alpha-2 code'),
   })
   .meta({ id: 'Address', examples: [exampleAddress] });

@@ -109,16 +109,33 @@ function check<S extends z.ZodType>(
 
 const parseJson = express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true });
 
+const isJson = (request: Request) =>
+  request.is('application/json') !== false && request.get('content-type') !== undefined;
+
 /** @throws HttpError 415 where the body is not declared as JSON */
 export function requireJson(request: Request): void {
-  if (request.is('application/json') === false || request.get('content-type') === undefined)
-    throw bodyOfUnsupportedType();
+  if (!isJson(request)) throw bodyOfUnsupportedType();
 }
 
 function readBody(request: Request, response: Response): Promise<unknown> {
   requireJson(request);
   return new Promise((resolve, reject) => {
     parseJson(request, response, (error?: unknown) => (error ? reject(error) : resolve(request.body)));
+  });
+}
+
+/** Whether there is a body to judge where none is wanted: chunks that end before the first byte are none, and need no media type. */
+function bringsBody(request: Request): boolean | Promise<boolean> {
+  const length = request.get('content-length');
+  if (!hasBody(request) || length !== undefined || isJson(request)) return hasBody(request);
+  if (request.closed) return true;
+  return new Promise((resolve) => {
+    request.once('data', () => {
+      request.pause();
+      resolve(true);
+    });
+    request.once('end', () => resolve(false));
+    request.once('close', () => resolve(true));
   });
 }
 
@@ -129,7 +146,7 @@ async function answer(
   verifier: TokenVerifier | undefined,
 ): Promise<void> {
   const user = verifier === undefined ? undefined : await authenticate(request, route.access, verifier);
-  const bodySchema = route.body ?? (route.method !== 'get' && hasBody(request) ? noFields : undefined);
+  const bodySchema = route.body ?? (route.method !== 'get' && (await bringsBody(request)) ? noFields : undefined);
   const rawBody = bodySchema && (await readBody(request, response));
   const query = route.query === undefined ? {} : check(route.query, request.query, queryInvalid);
   const idempotencyKey = request.get('idempotency-key') ?? '';
@@ -195,6 +212,8 @@ export function createApp(options: { logger: Logger; readiness: Readiness; isDra
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  // Without etags nothing is ever unchanged, and yet `If-None-Match: *` would empty each answer into a 304. Files judge for themselves.
+  Object.defineProperty(app.request, 'fresh', { value: false });
   app.set('query parser', 'simple');
   app.set('case sensitive routing', true);
   app.use(requestContext(logger));

@@ -88,9 +88,11 @@ function schemaOf(schema: z.ZodType, components: OpenApiDocument['components']):
   const json = z.toJSONSchema(schema, {
     // Of answers as well: more fields than these may come one day, and whoever reads them should not mind.
     io: 'input',
-    override({ jsonSchema }) {
+    override({ zodSchema, jsonSchema }) {
       // The format says it, and shorter.
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+      // Left out by zod where the value is read out of text.
+      if (zodSchema instanceof z.ZodDefault) jsonSchema.default = zodSchema.def.defaultValue;
     },
   }) as Json & { $defs?: Record<string, Json> };
   const { $schema: _dialect, $defs = {}, ...own } = json;

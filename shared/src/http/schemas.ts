@@ -42,9 +42,16 @@ export function listOf<S extends z.ZodType>(item: S) {
     .meta({ id: `${id}List`, examples: [{ items: examples.slice(0, 1), nextCursor: null }] });
 }
 
+/** A whole number in a query, in digits alone: `Number` would read `0x10` and `1e1` too. */
+export const digits = (min: number, max: number) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
+    z.int('is not a whole number in digits').min(min).max(max),
+  );
+
 /** A list's page size, 1–100, and where the page before ended. */
 export const pageQuery = {
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: digits(1, 100).default(20),
   // It may hold the longest text that a list is sorted by, a name of 200 letters.
   cursor: z.string().min(1).max(1_500).optional(),
 };
