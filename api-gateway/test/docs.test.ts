@@ -1,7 +1,8 @@
 // GET /api/openapi.json and GET /api/docs: the document is there, and the page needs nothing from any other server.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { assertProblem, startPlatform, type TestPlatform } from './harness.ts';
+import { gunzipSync } from 'node:zlib';
+import { assertProblem, rawBytes, startPlatform, type TestPlatform } from './harness.ts';
 
 let platform: TestPlatform;
 before(async () => {
@@ -45,4 +46,34 @@ test('GET /api/docs: another method is a 405, and what is not there a 404, as pr
     'route.not-found',
     '/api/docs/package.json',
   );
+});
+
+test('GET /api/docs: compressed where the client can read that, and the same bytes where it can not', async () => {
+  for (const [path, type] of [
+    ['/api/openapi.json', 'application/json; charset=utf-8'],
+    ['/api/docs/swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
+  ] as const) {
+    const get = (headers: Record<string, string>) => rawBytes(platform.gateway.port, path, headers);
+    const zipped = await get({ 'accept-encoding': 'gzip, deflate, br' });
+    const plain = await get({});
+    assert.equal(zipped.headers['content-encoding'], 'gzip');
+    assert.equal(plain.headers['content-encoding'], undefined);
+    for (const { headers } of [zipped, plain]) {
+      assert.equal(headers['content-type'], type);
+      assert.equal(headers['cache-control'], 'public, max-age=300');
+      assert.match(headers.vary ?? '', /accept-encoding/i);
+    }
+    assert.ok(plain.body.equals(gunzipSync(zipped.body)));
+    assert.ok(zipped.body.length < plain.body.length / 2);
+  }
+});
+
+test('GET /api/docs: a part of a file can not be had: the whole comes, and can be read', async () => {
+  const { headers, body } = await rawBytes(platform.gateway.port, '/api/docs/swagger-ui-bundle.js', {
+    'accept-encoding': 'gzip',
+    range: 'bytes=1000-50000',
+  });
+  assert.equal(headers['content-range'], undefined);
+  assert.equal(headers['accept-ranges'], undefined);
+  assert.ok(gunzipSync(body).length > 1_000_000);
 });

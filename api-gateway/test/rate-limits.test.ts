@@ -31,6 +31,15 @@ test('rateLimits: the request over the limit is a 429 that no service sees', asy
   await stop();
 });
 
+test('rateLimits: the document and its page count as every other path', async () => {
+  const { gateway, stop } = await startPlatform({ RATE_LIMIT_PER_MINUTE: '3' });
+  for (const path of ['/api/openapi.json', '/api/docs', '/api/docs/swagger-ui.css'])
+    assert.equal((await gateway.call('GET', path)).status, 200);
+  for (const path of ['/api/openapi.json', '/api/docs', '/api/docs/swagger-ui.css', '/api/v1/products'])
+    assertLimited(await gateway.call('GET', path), path);
+  await stop();
+});
+
 test('rateLimits: a signed-in user is counted alone, wherever the calls go; all others of an address together', async () => {
   const { gateway, keys, stop } = await startPlatform({ RATE_LIMIT_PER_MINUTE: '3' });
   const [alice, bob] = [keys.token(randomUUIDv7()), keys.token(randomUUIDv7())];

@@ -100,7 +100,7 @@ export function createGatewayServer(options: {
   app.set('trust proxy', options.trustedProxyHops);
   app.use(secureAnswers(options.hstsMaxAgeS), ...allowOrigins(options.corsOrigins), refuseWindingPaths);
   const compress = compression({ threshold: COMPRESSED_FROM_BYTES });
-  mountDocs(app, compress);
+  mountDocs(app, rateLimits.general);
   const answerOf = (route: GatewayRoute): RequestHandler => {
     if (route.upstream === undefined) return ownAnswers[route.own];
     const upstream = upstreams[route.upstream];
