@@ -85,8 +85,9 @@ export async function startUpstream(behaviour: Behaviour = echo, jwks?: unknown)
       arrived.body += chunk;
     });
     request.on('end', () => {
-      if (jwks !== undefined && url === '/.well-known/jwks.json') answer(200, jwks)(arrived, response, request);
-      else behave(arrived, response, request);
+      // Until it is told how to behave, it passes its keys on like the real one.
+      const givesKeys = jwks !== undefined && behave === behaviour && url === '/.well-known/jwks.json';
+      (givesKeys ? answer(200, jwks) : behave)(arrived, response, request);
     });
   });
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));

@@ -5,7 +5,9 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { after, describe, it } from 'node:test';
+import { waitFor } from '@glasshouse/shared/testing';
 import {
   createProcessTable,
   gone,
@@ -98,13 +100,20 @@ describe('process table', () => {
 
 describe('identityOf', () => {
   it('when a process has ended and its parent has not asked how, undefined', async () => {
-    // `exec` turns the shell into a program that never asks after the child that it has inherited.
-    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-    const pid = Number(line.toString());
-    const endsAt = Date.now() + 2_000;
-    while (identityOf(pid) !== undefined && Date.now() < endsAt) await new Promise((done) => setTimeout(done, 20));
-    assert.equal(identityOf(pid), undefined);
+    // `exec` turns the shell into a program that never asks after the child that it has inherited; only then is the child let go.
+    const program = `"${process.execPath}" -e "console.log('there'); setInterval(() => {}, 1000)"`;
+    const parent = spawn('sh', ['-c', `cat <&3 >/dev/null & echo $!; exec ${program}`], {
+      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    });
+    let said = '';
+    parent.stdout?.on('data', (text: Buffer) => {
+      said += text;
+    });
+    await waitFor('the shell is the program', () => said.endsWith('there\n'));
+    const pid = Number.parseInt(said, 10);
+    assert.ok(identityOf(pid));
+    (parent.stdio[3] as Writable).end();
+    await waitFor('the child has ended', () => identityOf(pid) === undefined);
     assert.ok(process.kill(pid, 0), 'its number is still taken');
     parent.kill();
     await once(parent, 'exit');
