@@ -14,6 +14,7 @@ export async function migrate(options: { url: string; dir: string; logger: Logge
     direction: 'up',
     migrationsTable: 'schema_migrations',
     checkOrder: true,
+    advisoryLockMode: 'wait',
     log: () => {},
   });
   logger.info('schema is up to date', { applied: applied.map((migration) => migration.name) });
