@@ -223,10 +223,10 @@ export function createApp(options: { logger: Logger; readiness: Readiness; isDra
     // The server would refuse it by itself, but without a word.
     next(request.httpVersion === '1.1' && request.headers.host === undefined ? requestMalformed() : undefined);
   });
-  app.get('/health', (_request, response) => {
+  const answerHealth: RequestHandler = (_request, response) => {
     response.json({ status: 'live' });
-  });
-  app.get('/ready', async (_request, response) => {
+  };
+  const answerReady: RequestHandler = async (_request, response) => {
     const names = Object.entries(readiness.conditions);
     const held = await Promise.all(
       names.map(async ([name, holds]) => {
@@ -241,11 +241,15 @@ export function createApp(options: { logger: Logger; readiness: Readiness; isDra
       status: isDraining() ? 'draining' : isReady ? 'ready' : 'not ready',
       ...Object.fromEntries([...conditions, ...reported]),
     });
-  });
-  for (const path of ['/health', '/ready'])
-    app.all(path, (request) => {
-      throw new HttpError(405, 'method.not-allowed', `${request.method} is not possible here.`, { Allow: 'GET, HEAD' });
-    });
+  };
+  mountRows(
+    app,
+    [
+      { method: 'get', path: '/health', answer: answerHealth },
+      { method: 'get', path: '/ready', answer: answerReady },
+    ],
+    ({ answer }) => [answer],
+  );
   return app;
 }
 
