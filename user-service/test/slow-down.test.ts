@@ -142,6 +142,17 @@ test('slow-down: from one address, after twenty failures over any accounts, for 
   assert.equal((await logInFrom(anAddress(), other.email, other.password)).status, 200);
 });
 
+test('slow-down: failures for accounts that have logged in from an address hold up nobody else there', async () => {
+  const shared = anAddress();
+  for (let people = 0; people < 6; people += 1) {
+    const { email, password } = await registerSomebody(service.call);
+    assert.equal((await logInFrom(shared, email, password)).status, 200);
+    for (let failures = 0; failures < 4; failures += 1) assert.deepEqual(problemOf(await fail(shared, email)), wrong);
+  }
+  const other = await registerSomebody(service.call);
+  assert.equal((await logInFrom(shared, other.email, other.password)).status, 200);
+});
+
 test('slow-down: an IPv6 subscriber is one address, whichever of theirs they use', async () => {
   for (let failures = 0; failures < 20; failures += 1)
     assert.deepEqual(problemOf(await fail(`2001:db8:7:${failures}::${failures}`, someEmail())), wrong);

@@ -54,6 +54,7 @@ export function createLoginGuard(options: { secret: Buffer; free: FreeFailures; 
       // An IPv4 address, or the /56 that an IPv6 address belongs to: that much one subscriber has.
       const address = ipKeyGenerator(clientIp);
       const familiarKey = keyOf('account and address', account, address);
+      // Not by the address where the account is known: docs/adr/0014-slow-down-against-guessing.md.
       const counted: CounterKeys = (await isFamiliar(db, familiarKey))
         ? [{ key: familiarKey, kind: 'account' }]
         : [
