@@ -59,8 +59,9 @@ export function createApiGateway(config: Config) {
     ownAnswers: {
       overview: createOverview({
         upstreams,
-        orderTimeoutMs: config.UPSTREAM_TIMEOUT_MS,
+        timeoutMs: config.UPSTREAM_TIMEOUT_MS,
         partTimeoutMs: config.OVERVIEW_PART_TIMEOUT_MS,
+        maxInFlight: config.UPSTREAM_MAX_IN_FLIGHT,
         logger,
       }),
     },

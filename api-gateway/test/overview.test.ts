@@ -230,9 +230,10 @@ test('overview: a part that is slow delays the answer by no more than its time-o
   assert.ok(took < 2 * 1500, `side by side, not one after the other: ${took} ms`);
 });
 
-test('overview: 100 products are asked for, a few at a time, each once', async () => {
+test('overview: 100 products are asked for, a few at a time, each once', async (t) => {
   // Another platform, with more time: it is not the clock that this is about.
   const patient = await startPlatform({ OVERVIEW_PART_TIMEOUT_MS: '60000' });
+  t.after(patient.stop);
   const { 'product-service': asked } = patient.upstreams;
   for (const [name, behaviour] of Object.entries(good)) patient.upstreams[name as UpstreamName].behave(behaviour);
   const items = Array.from({ length: 100 }, item);
@@ -249,7 +250,6 @@ test('overview: 100 products are asked for, a few at a time, each once', async (
     }, 50);
   });
   const { body } = await patient.gateway.call('GET', PATH, { token: patient.keys.token(userId) });
-  await patient.stop();
   assert.deepEqual(
     body.products,
     items.map(({ productId }) => product(productId)),
@@ -258,24 +258,68 @@ test('overview: 100 products are asked for, a few at a time, each once', async (
   assert.ok(most <= 10, `${most} at once`);
 });
 
-test('overview: its questions count for the circuit of the service that they go to, and an open one is not asked', async () => {
-  const slow = await startPlatform({ OVERVIEW_PART_TIMEOUT_MS: '1000', UPSTREAM_BREAKER_RESET_MS: '60000' });
-  try {
-    for (const [name, behaviour] of Object.entries(good)) slow.upstreams[name as UpstreamName].behave(behaviour);
-    slow.upstreams['payment-service'].behave(answer(503));
-    const bearer = slow.keys.token(userId);
-    const call = () => slow.gateway.call('GET', PATH, { token: bearer });
-    for (let n = 0; n < 5; n += 1) await call();
-    const circuits = (await slow.gateway.call('GET', '/ready')).body;
-    assert.equal(circuits['payment-service'], 'open');
-    assert.equal(circuits['order-service'], 'closed');
-    assert.deepEqual((await call()).body.unavailable, ['payment']);
-    assert.equal(slow.upstreams['payment-service'].seen.length, 5);
-    const payments = await slow.gateway.call('GET', '/api/v1/payments', { token: bearer });
-    assert.equal(payments.status, 503, 'one circuit for both');
-  } finally {
-    await slow.stop();
+test('overview: its questions count for the circuit of the service that they go to, and an open one is not asked', async (t) => {
+  const slow = await startPlatform({ UPSTREAM_TIMEOUT_MS: '1000', UPSTREAM_BREAKER_RESET_MS: '60000' });
+  t.after(slow.stop);
+  for (const [name, behaviour] of Object.entries(good)) slow.upstreams[name as UpstreamName].behave(behaviour);
+  slow.upstreams['payment-service'].behave(answer(503));
+  slow.upstreams['notification-service'].behave(hang);
+  const bearer = slow.keys.token(userId);
+  const call = () => slow.gateway.call('GET', PATH, { token: bearer });
+  await Promise.all(Array.from({ length: 5 }, call));
+  const circuits = (await slow.gateway.call('GET', '/ready')).body;
+  assert.equal(circuits['payment-service'], 'open');
+  assert.equal(circuits['notification-service'], 'open', 'a question has the time that every request has');
+  assert.equal(circuits['order-service'], 'closed');
+  assert.deepEqual((await call()).body.unavailable, ['payment', 'notifications']);
+  assert.equal(slow.upstreams['payment-service'].seen.length, 5);
+  const payments = await slow.gateway.call('GET', '/api/v1/payments', { token: bearer });
+  assert.equal(payments.status, 503, 'one circuit for both');
+});
+
+test('overview: what takes longer than an overview waits is given up, and no circuit hears of it', async (t) => {
+  const hasty = await startPlatform({ OVERVIEW_PART_TIMEOUT_MS: '200', UPSTREAM_TIMEOUT_MS: '60000' });
+  t.after(hasty.stop);
+  for (const [name, behaviour] of Object.entries(good)) hasty.upstreams[name as UpstreamName].behave(behaviour);
+  const slow = ['payment-service', 'product-service', 'notification-service'] as const;
+  let givenUp = 0;
+  const held: Behaviour = (_seen, response) => response.on('close', () => (givenUp += 1));
+  for (const name of slow) hasty.upstreams[name].behave(held);
+  const bearer = hasty.keys.token(userId);
+  for (let n = 0; n < 6; n += 1) {
+    const { body } = await hasty.gateway.call('GET', PATH, { token: bearer });
+    assert.deepEqual(body.unavailable, ['payment', 'products', 'notifications']);
   }
+  const { body: circuits } = await hasty.gateway.call('GET', '/ready');
+  for (const name of slow) assert.equal(circuits[name], 'closed', name);
+  const asked = slow.flatMap((name) => hasty.upstreams[name].seen).length;
+  await waitFor('each question was given up', () => givenUp === asked);
+});
+
+test('overview: many large ones together leave the catalogue room', async (t) => {
+  const small = await startPlatform({ UPSTREAM_MAX_IN_FLIGHT: '8', OVERVIEW_PART_TIMEOUT_MS: '60000' });
+  t.after(small.stop);
+  const { 'product-service': products } = small.upstreams;
+  for (const [name, behaviour] of Object.entries(good)) small.upstreams[name as UpstreamName].behave(behaviour);
+  const items = Array.from({ length: 100 }, item);
+  small.upstreams['order-service'].behave(answer(200, { ...order, items }));
+  const waiting: (() => void)[] = [];
+  let isReleased = false;
+  products.behave((seen, response, request) => {
+    const reply = () => catalogue(seen, response, request);
+    if (isReleased || seen.url === '/v1/categories') reply();
+    else waiting.push(reply);
+  });
+  const bearer = small.keys.token(userId);
+  const overviews = Array.from({ length: 3 }, () => small.gateway.call('GET', PATH, { token: bearer }));
+  await waitFor('all have asked for their mails', () => small.upstreams['notification-service'].seen.length === 3);
+  await waitFor('products are asked for', () => waiting.length >= 2);
+  for (let n = 0; n < 5; n += 1)
+    assert.equal((await small.gateway.call('GET', '/api/v1/categories')).status, 200, 'there is room');
+  assert.equal(waiting.length, 2, 'a quarter of it is taken');
+  isReleased = true;
+  for (const reply of waiting) reply();
+  for (const { body } of await Promise.all(overviews)) assert.equal(body.products.length, 100);
 });
 
 test('overview: 4xx never count for a circuit', async () => {
