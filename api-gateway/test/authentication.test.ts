@@ -125,11 +125,11 @@ test('authentication: no token, or one of another scheme or in another place, is
   );
 });
 
-test('authentication: a bad token does not matter where anyone may call', async () => {
+test('authentication: a bad token does not matter where anyone may call', async (t) => {
   const platform = await startPlatform();
+  t.after(platform.stop);
   const reply = await platform.gateway.call('GET', '/api/v1/products', { token: 'garbage' });
   assert.equal(reply.status, 200);
-  await platform.stop();
 });
 
 test('authentication: an unknown key id makes the keys be fetched at most once in 10 s', async () => {
@@ -142,8 +142,9 @@ test('authentication: an unknown key id makes the keys be fetched at most once i
   assert.ok(user.keyFetches() - before <= 1, `${user.keyFetches() - before} fetches`);
 });
 
-test('authentication: each route lets in whom its row names', async () => {
+test('authentication: each route lets in whom its row names', async (t) => {
   const platform: TestPlatform = await startPlatform();
+  t.after(platform.stop);
   const { keys, gateway: door, upstreams } = platform;
   const tokens = { nobody: undefined, customer: keys.token(userId), admin: keys.token(userId, ['admin']) };
   const forwarded = routes.filter((route) => route.upstream !== undefined);
@@ -164,12 +165,13 @@ test('authentication: each route lets in whom its row names', async () => {
     const [, forbidden] = replies;
     if (access === 'admin' && forbidden !== undefined) assertProblem(forbidden, 403, 'role.missing', asked);
   }
-  await platform.stop();
 });
 
-test('authentication: where no keys were ever fetched, a token is a 503, and the catalogue still answers', async () => {
+test('authentication: where no keys were ever fetched, a token is a 503, and the catalogue still answers', async (t) => {
   const products = await startUpstream();
+  t.after(products.stop);
   const alone = await startGateway({ PRODUCT_SERVICE_URL: products.url });
+  t.after(alone.stop);
   assertProblem(
     await alone.call('GET', '/api/v1/orders', { token: token() }),
     503,
@@ -180,16 +182,14 @@ test('authentication: where no keys were ever fetched, a token is a 503, and the
   assert.equal((await alone.call('GET', '/api/v1/products')).status, 200);
   assert.equal((await alone.call('GET', '/ready')).status, 503);
   assert.equal((await alone.call('GET', '/health')).status, 200);
-  await alone.stop();
-  await products.stop();
 });
 
-test('authentication: with the keys once fetched, tokens are checked while user-service is down', async () => {
+test('authentication: with the keys once fetched, tokens are checked while user-service is down', async (t) => {
   const platform = await startPlatform();
+  t.after(platform.stop);
   await platform.upstreams['user-service'].stop();
   const unseen = platform.keys.token(randomUUIDv7());
   assert.equal((await platform.gateway.call('GET', '/api/v1/orders', { token: unseen })).status, 200);
   assert.equal((await platform.gateway.call('GET', '/api/v1/orders', { token: 'x.y.z' })).status, 401);
   assert.equal((await platform.gateway.call('GET', '/ready')).status, 200);
-  await platform.stop();
 });

@@ -22,16 +22,17 @@ async function stopServices({ upstreams }: TestPlatform): Promise<void> {
   await Promise.all(Object.values(upstreams).map((upstream) => upstream.stop()));
 }
 
-test('every call: when its service is gone, is a 503 that says when to try again', async () => {
+test('every call: when its service is gone, is a 503 that says when to try again', async (t) => {
   const platform = await startPlatform();
+  t.after(platform.stop);
   const call = createCaller(platform);
   await stopServices(platform);
   for (const { method, path } of calls) assertProblem(await call(method, path), 503, 'upstream.unavailable', path);
-  await platform.stop();
 });
 
-test('every call: when its service does not answer in time, is a 504', async () => {
+test('every call: when its service does not answer in time, is a 504', async (t) => {
   const platform = await startPlatform({ UPSTREAM_TIMEOUT_MS: '50', UPSTREAM_BREAKER_RESET_MS: '1' });
+  t.after(platform.stop);
   const call = createCaller(platform);
   for (const upstream of Object.values(platform.upstreams)) upstream.behave(hang);
   for (const { method, path } of calls)
@@ -42,27 +43,22 @@ test('every call: when its service does not answer in time, is a 504', async () 
       assertProblem(reply, 504, 'upstream.timeout', path);
       return true;
     });
-  await platform.stop();
 });
 
-test('every call: when its service says more than is passed on, is a 502', async () => {
+test('every call: when its service says more than is passed on, is a 502', async (t) => {
   const platform = await startPlatform({ UPSTREAM_MAX_ANSWER_BYTES: '10' });
+  t.after(platform.stop);
   const call = createCaller(platform);
-  try {
-    for (const { method, path } of calls)
-      assertProblem(await call(method, path), 502, 'upstream.answer-too-large', path);
-  } finally {
-    await platform.stop();
-  }
+  for (const { method, path } of calls) assertProblem(await call(method, path), 502, 'upstream.answer-too-large', path);
 });
 
-test('every call: over the limit, is a 429 that no service sees', async () => {
+test('every call: over the limit, is a 429 that no service sees', async (t) => {
   const platform = await startPlatform({ RATE_LIMIT_PER_MINUTE: '1', AUTH_RATE_LIMIT_PER_MINUTE: '1' });
+  t.after(platform.stop);
   const call = createCaller(platform);
   for (const { method, path } of calls) await call(method, path);
   const seen = () => Object.values(platform.upstreams).flatMap((upstream) => upstream.seen).length;
   const before = seen();
   for (const { method, path } of calls) assertProblem(await call(method, path), 429, 'rate-limit.exceeded', path);
   assert.equal(seen(), before);
-  await platform.stop();
 });
