@@ -56,11 +56,12 @@ test('forwarding: headers that claim an identity or an origin never pass in from
   assert.equal(seen['x-custom'], 'kept');
 });
 
-test('forwarding: behind a trusted proxy, the last hop it names is the client', async () => {
+test('forwarding: behind a trusted proxy, the last hop it names is the client', async (t) => {
   const behind = await startGateway({
     PRODUCT_SERVICE_URL: platform.upstreams['product-service'].url,
     TRUSTED_PROXY_HOPS: '1',
   });
+  t.after(behind.stop);
   const { body } = await rawCall(behind.port, 'GET', '/api/v1/products', {
     'x-forwarded-for': '10.9.9.9, 203.0.113.7',
     'x-forwarded-proto': 'https',
@@ -70,7 +71,26 @@ test('forwarding: behind a trusted proxy, the last hop it names is the client', 
   assert.equal(headers['x-forwarded-for'], '203.0.113.7');
   assert.equal(headers['x-forwarded-proto'], 'https');
   assert.equal(headers['x-forwarded-host'], 'shop.example');
-  await behind.stop();
+});
+
+test('forwarding: a service gets a bare address of the client, whatever the trusted proxy writes', async (t) => {
+  const behind = await startGateway({
+    USER_SERVICE_URL: platform.upstreams['user-service'].url,
+    TRUSTED_PROXY_HOPS: '1',
+  });
+  t.after(behind.stop);
+  for (const [written, told] of [
+    ['203.0.113.7:50123', '203.0.113.7'],
+    ['[2001:db8::7]:50123', '2001:db8::7'],
+    ['[2001:db8::7]', '2001:db8::7'],
+    ['2001:db8::7', '2001:db8::7'],
+    ['unknown', '127.0.0.1'],
+    ['203.0.113.7:x', '127.0.0.1'],
+  ] as const) {
+    // Logins are slowed down by this address.
+    const { body } = await rawCall(behind.port, 'POST', '/api/v1/auth/login', { 'x-forwarded-for': written });
+    assert.equal(JSON.parse(body).headers['x-forwarded-for'], told, written);
+  }
 });
 
 test('forwarding: a good request id is taken, passed on and returned; one that is missing or bad is made', async () => {

@@ -198,6 +198,17 @@ test('lastGood: a copy that is too old is not sent', async () => {
   await waitFor('it is too old', async () => (await get()).status === 503);
 });
 
+test('lastGood: searches and later pages, of which there is no end, have no copies and take no room', async () => {
+  const { products, get } = await start({ LAST_GOOD_MAX_BYTES: '160000' });
+  await get(`${PATH}?category=kitchen`);
+  products.behave(answer(200, 'x'.repeat(8_000)));
+  const endless = Array.from({ length: 15 }, (_, n) => [`${PATH}?search=${n}`, `${PATH}?sort=name&cursor=${n}`]).flat();
+  for (const path of endless) assert.equal((await get(path)).status, 200);
+  products.behave(answer(503));
+  assert.equal((await get(`${PATH}?category=kitchen`)).status, 200, 'not pushed out');
+  for (const path of endless) assert.equal((await get(path)).status, 503, path);
+});
+
 test('lastGood: the room is bounded: an answer over its share is not kept, and what was not asked for goes first', async () => {
   const sized = (bytes: number): Behaviour => answer(200, 'x'.repeat(bytes));
   const { products, get } = await start({ LAST_GOOD_MAX_BYTES: '160000' });

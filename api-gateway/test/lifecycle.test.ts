@@ -11,20 +11,32 @@ import { loadConfig } from '../src/config.ts';
 import { createApiGateway } from '../src/service.ts';
 import { startGateway, startPlatform, startUpstream } from './harness.ts';
 
-// First, for a histogram stays with the provider that it finds at its first use.
-test('metrics: have a port of their own and count by route, not by path', async () => {
+async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as { port: number };
   probe.close();
   await once(probe, 'close');
+  return port;
+}
+
+/** The process by itself, with nothing but these settings. */
+const startProcess = (env: Record<string, string>) =>
+  spawn(process.execPath, [`${import.meta.dirname}/../src/main.ts`], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+
+// First, for a histogram stays with the provider that it finds at its first use.
+test('metrics: have a port of their own and count by route, not by path', async (t) => {
+  const port = await freePort();
   const platform = await startPlatform({ METRICS_PORT: String(port) });
+  t.after(platform.stop);
   await platform.gateway.call('GET', '/api/v1/products/0190f0f0-0000-7000-8000-000000000001');
   const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   assert.match(metrics, /http_server_request_duration(_seconds)?_count\{.*http_route="\/api\/v1\/products\/:id".*\} 1/);
   assert.match(metrics, /http_client_request_duration(_seconds)?_count\{.*http_response_status_code="200".*\} 1/);
   assert.equal((await platform.gateway.call('GET', '/metrics')).status, 404);
-  await platform.stop();
 });
 
 test('loadConfig: every wrong setting is named at once, without its value', () => {
@@ -61,14 +73,16 @@ test('loadConfig: nothing needs to be set on one machine', () => {
   ]);
 });
 
-test('ready: not before the keys were fetched; the circuits are told and not judged', async () => {
+test('ready: not before the keys were fetched; the circuits are told and not judged', async (t) => {
   const users = await startUpstream(undefined, { keys: [] });
+  t.after(users.stop);
   const nothing = await startGateway({});
+  t.after(nothing.stop);
   const waiting = await nothing.call('GET', '/ready');
   assert.deepEqual([waiting.status, waiting.body.status, waiting.body.keys], [503, 'not ready', 'down']);
-  await nothing.stop();
 
   const gateway = await startGateway({ USER_SERVICE_URL: `${users.url},${users.url}` });
+  t.after(gateway.stop);
   await waitFor('ready', async () => (await gateway.call('GET', '/ready')).status === 200);
   for (let n = 0; n < 6; n += 1) await gateway.call('GET', '/api/v1/products');
   const { status, body } = await gateway.call('GET', '/ready');
@@ -77,12 +91,11 @@ test('ready: not before the keys were fetched; the circuits are told and not jud
   assert.equal(body['product-service'], 'open');
   assert.equal(body['user-service'], 'closed, closed');
   assert.deepEqual((await gateway.call('GET', '/health')).body, { status: 'live' });
-  await gateway.stop();
-  await users.stop();
 });
 
-test('stop: what is in flight is answered, on a connection that then closes; nothing new gets in', async () => {
+test('stop: what is in flight is answered, on a connection that then closes; nothing new gets in', async (t) => {
   const platform = await startPlatform();
+  t.after(platform.stop);
   const { gateway, upstreams } = platform;
   let release = () => {};
   upstreams['product-service'].behave((_seen, response) => {
@@ -105,16 +118,11 @@ test('stop: what is in flight is answered, on a connection that then closes; not
   assert.match(await received, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\{"late":true\}/);
   await stopped;
   assert.ok(performance.now() - startedAt < 4_000, 'it does not wait for connections that are idle');
-  await platform.stop();
 });
 
-test('main: starts with no setting but a port, ends with 0 on SIGTERM, and with 1 and the reasons on wrong settings', async () => {
-  const start = (env: Record<string, string>) =>
-    spawn(process.execPath, [`${import.meta.dirname}/../src/main.ts`], {
-      env: { PATH: process.env.PATH, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-  const good = start({ PORT: '0' });
+test('main: starts with no setting but a port, ends with 0 on SIGTERM, and with 1 and the reasons on wrong settings', async (t) => {
+  const good = startProcess({ PORT: '0' });
+  t.after(() => good.kill('SIGKILL'));
   let lines = '';
   good.stdout.on('data', (chunk) => {
     lines += chunk;
@@ -123,16 +131,38 @@ test('main: starts with no setting but a port, ends with 0 on SIGTERM, and with 
   good.kill('SIGTERM');
   assert.deepEqual(await once(good, 'exit'), [0, null]);
 
-  const bad = start({ PORT: 'x', UPSTREAM_TIMEOUT_MS: 'y' });
+  const bad = startProcess({ PORT: 'x', UPSTREAM_TIMEOUT_MS: 'y' });
   const [[code], errors] = await Promise.all([once(bad, 'exit'), text(bad.stderr)]);
   assert.equal(code, 1);
   assert.match(errors, /^Wrong settings:\n {2}PORT: .*\n {2}UPSTREAM_TIMEOUT_MS: .*\n$/);
 });
 
-test('start: a port that is taken is one clear line', async () => {
+test('logs: X-Forwarded-For from a proxy that is not trusted is warned of, once; from one that is, never', async (t) => {
+  for (const [hops, warnings] of [
+    ['0', 1],
+    ['1', 0],
+  ] as const) {
+    const port = String(await freePort());
+    const gateway = startProcess({ PORT: port, TRUSTED_PROXY_HOPS: hops });
+    t.after(() => gateway.kill('SIGKILL'));
+    let lines = '';
+    gateway.stdout.on('data', (chunk) => {
+      lines += chunk;
+    });
+    await waitFor('started', () => lines.includes('"message":"started"'));
+    const call = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${port}/api/v1/nothing`, { headers });
+    await call({});
+    assert.doesNotMatch(lines, /TRUSTED_PROXY_HOPS/, 'nothing has come yet');
+    for (let n = 0; n < 3; n += 1) await call({ 'x-forwarded-for': '203.0.113.7' });
+    await waitFor('all are logged', () => lines.split('"message":"request"').length === 5);
+    assert.equal(lines.split('TRUSTED_PROXY_HOPS').length - 1, warnings, lines);
+  }
+});
+
+test('start: a port that is taken is one clear line', async (t) => {
   const first = await startGateway({});
+  t.after(first.stop);
   const second = createApiGateway(loadConfig({ LOG_LEVEL: 'error', PORT: String(first.port) }));
   await assert.rejects(second.service.start(), /is taken: another process listens there/);
   await second.service.stop();
-  await first.stop();
 });

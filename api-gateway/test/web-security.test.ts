@@ -89,6 +89,24 @@ test('CORS: the pages that are named may call, with a token, without cookies, an
   }
 });
 
+test('CORS: only a page that asks first is answered so, and only at a path that there is; any other OPTIONS is a method like others', async () => {
+  const asks = { origin: SHOP, 'access-control-request-method': 'GET' };
+  const options = (path: string, headers: Record<string, string> = {}) =>
+    open.gateway.call('OPTIONS', path, { headers });
+  const one = `${PATH}/${randomUUIDv7()}`;
+  for (const path of [PATH, one, '/api/v1/orders/7/overview', '/.well-known/jwks.json'])
+    assert.equal((await options(path, asks)).status, 204, path);
+  for (const path of ['/api/v1/nothing', '/nothing'])
+    assertProblem(await options(path, asks), 404, 'route.not-found', path);
+  assert.equal((await rawCall(open.gateway.port, 'OPTIONS', '/api/v1/orders/%2e%2e', asks)).status, 404);
+  for (const headers of [{}, { origin: SHOP }, { 'access-control-request-method': 'GET' }]) {
+    const reply = await options(one, headers);
+    assertProblem(reply, 405, 'method.not-allowed', one);
+    assert.equal(reply.headers.get('allow'), 'GET, HEAD, PATCH, DELETE');
+    assertProblem(await options('/api/v1/nothing', headers), 404, 'route.not-found', '/api/v1/nothing');
+  }
+});
+
 test('CORS: a page that is not named gets no permission, whatever a service says', async () => {
   const products = open.upstreams['product-service'];
   products.behave(answer(200, {}, { 'access-control-allow-origin': '*', vary: 'accept' }));

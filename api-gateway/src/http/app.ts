@@ -15,14 +15,15 @@ import {
 } from '@glasshouse/shared/http';
 import type { Logger } from '@glasshouse/shared/logger';
 import compression from 'compression';
-import type { RequestHandler } from 'express';
-import { ClientGone, innerPath } from '../clients/proxy.ts';
+import type { Request, RequestHandler } from 'express';
+import { ClientGone, innerPath, type Look } from '../clients/proxy.ts';
 import type { Upstream } from '../clients/upstream.ts';
+import { warnOfUnknownProxy } from './client-address.ts';
 import { mountDocs } from './docs.ts';
 import { rewriteHeaders } from './forwarded-headers.ts';
 import { type LastGoodCopies, withoutCredentials } from './last-good-copies.ts';
 import type { RateLimits } from './rate-limits.ts';
-import { type GatewayRoute, type OwnAnswer, routes, type UpstreamName } from './routes.ts';
+import { type GatewayRoute, isCatalogue, type OwnAnswer, routes, type UpstreamName } from './routes.ts';
 import { allowOrigins, refuseWindingPaths, secureAnswers } from './web-security.ts';
 
 /** Smaller answers are not worth the work. */
@@ -51,14 +52,18 @@ function forwardTo(upstream: Upstream): RequestHandler {
   };
 }
 
-/** The catalogue's public answers: each is kept, and sent again while product-service can't answer. A fresh one is always asked for first. */
+/** There is no end of these: kept, they would push out what everybody asks for. */
+const isOneOfMany = ({ query }: Request) => 'search' in query || 'cursor' in query;
+
+/** The catalogue's public answers: most are kept, and sent again while product-service can't answer. A fresh one is always asked for first. */
 function forwardWithCopies(upstream: Upstream, copies: LastGoodCopies): RequestHandler {
   return async (request, response) => {
     const key = innerPath(request);
     rewriteHeaders(request);
     withoutCredentials(request);
+    const look: Look = (answer) => copies.look(key, request.method, answer);
     try {
-      await upstream.forward(request, response, (answer) => copies.look(key, request.method, answer));
+      await upstream.forward(request, response, isOneOfMany(request) ? undefined : look);
     } catch (error) {
       if (error instanceof ClientGone) return;
       const isOutage = (error instanceof AppError && error.kind === 'unavailable') || hasTimedOut(error);
@@ -68,9 +73,6 @@ function forwardWithCopies(upstream: Upstream, copies: LastGoodCopies): RequestH
 }
 
 const hasTimedOut = (error: unknown) => error instanceof HttpError && error.status === 504;
-
-const isCatalogue = ({ method, access, upstream }: GatewayRoute) =>
-  method === 'get' && access === 'anyone' && upstream === 'product-service';
 
 /** Where tokens are in an answer beside what a client chose, its compressed length would give them away (https://breachattack.com). */
 const hasTokens = ({ path }: GatewayRoute) => path.startsWith('/api/v1/auth/');
@@ -98,7 +100,13 @@ export function createGatewayServer(options: {
     isDraining: () => draining,
   });
   app.set('trust proxy', options.trustedProxyHops);
-  app.use(secureAnswers(options.hstsMaxAgeS), ...allowOrigins(options.corsOrigins), refuseWindingPaths);
+  if (options.trustedProxyHops === 0) app.use(warnOfUnknownProxy(logger));
+  app.use(secureAnswers(options.hstsMaxAgeS), refuseWindingPaths);
+  allowOrigins(
+    app,
+    options.corsOrigins,
+    routes.map(({ path }) => path),
+  );
   const compress = compression({ threshold: COMPRESSED_FROM_BYTES });
   mountDocs(app, rateLimits.general);
   const answerOf = (route: GatewayRoute): RequestHandler => {

@@ -2,6 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { currentCause } from '@glasshouse/shared/telemetry';
 import type { Request } from 'express';
+import { clientAddress } from './client-address.ts';
 
 /**
  * Meant for one connection only (RFC 9110, section 7.6.1). Transfer-Encoding is not among them: it frames the body that is passed on,
@@ -30,14 +31,15 @@ const kept = new Set(['authorization', 'content-length', 'content-type', 'host',
 export function rewriteHeaders(request: Request): void {
   const { headers } = request;
   // Read before the headers that they may come from are dropped.
-  const { ip = '', protocol, host } = request;
+  const { protocol, host } = request;
+  const address = clientAddress(request);
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
   for (const name of named) if (!kept.has(name)) delete headers[name];
   for (const name of Object.keys(headers)) if (hopByHopHeaders.has(name) || claims.test(name)) delete headers[name];
   const { correlationId, traceparent } = currentCause();
   headers['x-request-id'] = correlationId;
   headers.traceparent = traceparent;
-  headers['x-forwarded-for'] = ip;
+  headers['x-forwarded-for'] = address;
   headers['x-forwarded-proto'] = protocol;
   // HTTP/1.0 has requests without it.
   if (host !== undefined) headers['x-forwarded-host'] = host;

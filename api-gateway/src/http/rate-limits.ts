@@ -4,12 +4,13 @@ import { authenticate } from '@glasshouse/shared/http';
 import type { Request, RequestHandler } from 'express';
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { SharedCounts } from '../clients/shared-counts.ts';
+import { clientAddress } from './client-address.ts';
 import { rateLimitExceeded } from './problems.ts';
 
 const WINDOW_MS = 60_000;
 
 /** An IPv4 address, or the /56 that an IPv6 address belongs to: that much one subscriber has. */
-const addressOf = (request: Request) => ipKeyGenerator(request.ip ?? '');
+const addressOf = (request: Request) => ipKeyGenerator(clientAddress(request));
 
 function limitTo(
   name: string,

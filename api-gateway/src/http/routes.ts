@@ -27,6 +27,10 @@ export interface OwnRoute extends Row {
 }
 export type GatewayRoute = ForwardedRoute | OwnRoute;
 
+/** What anybody may read of product-service, and get as a copy while it can't answer. */
+export const isCatalogue = ({ method, access, upstream }: Pick<GatewayRoute, 'method' | 'access' | 'upstream'>) =>
+  method === 'get' && access === 'anyone' && upstream === 'product-service';
+
 const row = (
   method: Row['method'],
   path: string,
