@@ -26,8 +26,12 @@ test('the check finds the operation of a request, inside and outside, and none w
 
 test('the check lets through what is as the document says, and nothing else', () => {
   assert.ok(placed !== undefined && typeof example === 'object');
-  const check = (status: number, body: object, contentType = 'application/json; charset=utf-8') =>
-    contract.check(placed, { status, contentType, text: JSON.stringify(body) });
+  const check = (status: number, body: object, type = 'application/json; charset=utf-8', more: object = {}) =>
+    contract.check(placed, {
+      status,
+      headers: new Headers({ 'content-type': type, ...more }),
+      text: JSON.stringify(body),
+    });
   check(201, example as object);
   assert.throws(() => check(200, example as object), /there is no such answer/);
   assert.throws(() => check(201, { ...example, total: '98.00 USD' }), /total must be object/);
@@ -37,6 +41,20 @@ test('the check lets through what is as the document says, and nothing else', ()
   check(409, problem, 'application/problem+json');
   assert.throws(() => check(409, problem), /the body is not application\/json/);
   assert.throws(() => check(409, { ...problem, code: 'order.gone' }, 'application/problem+json'), /no order.gone/);
+  const limited = document.components.examples['rate-limit.exceeded']?.value as object;
+  const refuse = (headers: object) => check(429, limited, 'application/problem+json', headers);
+  refuse({ 'retry-after': '7' });
+  assert.throws(() => refuse({}), /Retry-After is missing/);
+  assert.throws(() => refuse({ 'retry-after': 'soon' }), /Retry-After is no number/);
+});
+
+test('the document names the headers that a client needs: where what was made is, when to try again, how old a copy is', () => {
+  const headersOf = (method: string, path: string, status: number) =>
+    Object.keys(contract.find(method, path)?.responses[status]?.headers ?? {});
+  assert.deepEqual(headersOf('POST', '/api/v1/orders', 201), ['Location']);
+  for (const status of [429, 503]) assert.deepEqual(headersOf('POST', '/api/v1/orders', status), ['Retry-After']);
+  assert.deepEqual(headersOf('GET', '/api/v1/products', 200), ['Age']);
+  assert.deepEqual(headersOf('GET', '/api/v1/orders', 200), []);
 });
 
 test('a whole run has seen every answer that the document promises', { timeout: 1_200_000 }, async (t) => {

@@ -69,19 +69,24 @@ export function createContractCheck(document: OpenApiDocument) {
       const wanted = method === 'HEAD' ? 'GET' : method;
       return operations.find((described) => described.method === wanted && described.path.test(path))?.operation;
     },
-    check(operation: Operation, answer: { status: number; contentType: string | null; text: string }): void {
-      const { status, contentType, text } = answer;
+    check(operation: Operation, answer: { status: number; headers: Headers; text: string }): void {
+      const { status, headers, text } = answer;
       const fail = (what: string): never => {
         throw new Error(
           `${operation.operationId}, ${status}: ${what}, says api-gateway/openapi.json\n${text.slice(0, 500)}`,
         );
       };
       const described = operation.responses[status] ?? fail('there is no such answer');
+      for (const [name, { required, schema }] of Object.entries(described.headers ?? {})) {
+        const value = headers.get(name);
+        if (value === null && required) fail(`${name} is missing`);
+        if (value !== null && schema.type === 'integer' && !/^\d+$/.test(value)) fail(`${name} is no number`);
+      }
       if (described.content === undefined) {
         if (text !== '') fail('the answer has no body');
         return;
       }
-      const type = contentType?.split(';')[0] ?? 'none';
+      const type = headers.get('content-type')?.split(';')[0] ?? 'none';
       const { schema, examples } = described.content[type] ?? fail(`the body is not ${type}`);
       if (!type.endsWith('json')) return;
       const body = JSON.parse(text) as { code?: string };
@@ -117,7 +122,7 @@ function watch(seenFile: string): void {
       const text = await response.clone().text();
       // A service does not have the paths of the gateway, nor the gateway those of a service.
       if (status === 404 && text.includes('"route.not-found"')) return response;
-      contract.check(operation, { status, contentType: headers.get('content-type'), text });
+      contract.check(operation, { status, headers, text });
     }
     const line = `${operation.operationId} ${status}\n`;
     if (!noted.has(line)) appendFileSync(seenFile, line);

@@ -15,7 +15,7 @@ import {
   upstreamTimeout,
   upstreamUnavailable,
 } from '../../../api-gateway/src/http/problems.ts';
-import type { UpstreamName } from '../../../api-gateway/src/http/routes.ts';
+import { isCatalogue, type UpstreamName } from '../../../api-gateway/src/http/routes.ts';
 import { overviewSchema } from '../../../api-gateway/src/http/schemas.ts';
 import { routes as notificationRoutes } from '../../../notification-service/src/http/routes.ts';
 import { mailSchema } from '../../../notification-service/src/http/schemas.ts';
@@ -76,7 +76,12 @@ function overview(): RouteDescription {
 
 /** A service's route as the outside sees it. */
 function outside(name: UpstreamName, route: Route): RouteDescription {
-  return { ...route, path: publicPath(route.path), problems: [...route.problems, ...problemsBefore(name)] };
+  return {
+    ...route,
+    path: publicPath(route.path),
+    mayBeCopy: isCatalogue({ ...route, upstream: name }),
+    problems: [...route.problems, ...problemsBefore(name)],
+  };
 }
 
 /** All of them, as the gateway serves them. */

@@ -21,7 +21,10 @@ import {
 import type { Route } from './route.ts';
 
 type Json = Record<string, unknown>;
-export type RouteDescription = Omit<Route, 'handle'>;
+export interface RouteDescription extends Omit<Route, 'handle'> {
+  /** Whether an older answer may come in the place of one that can't be had; its age tells. */
+  mayBeCopy?: boolean;
+}
 
 export interface OpenApiDocument {
   openapi: '3.1.1';
@@ -45,7 +48,17 @@ export interface Operation {
   security?: Record<string, string[]>[];
   parameters?: Json[];
   requestBody?: Json;
-  responses: Record<string, { description: string; content?: Record<string, MediaType> }>;
+  responses: Record<
+    string,
+    { description: string; headers?: Record<string, Header>; content?: Record<string, MediaType> }
+  >;
+}
+
+interface Header {
+  description: string;
+  /** Whether every such answer has it. */
+  required: boolean;
+  schema: Json;
 }
 
 interface MediaType {
@@ -60,6 +73,29 @@ const descriptions: Record<number, string> = {
   201: 'Made.',
   202: 'Accepted: the rest happens in its own time.',
   204: 'Done; there is nothing to say.',
+};
+
+const retryAfter: Header = {
+  description: 'How long to wait before the next try, in seconds.',
+  required: true,
+  schema: { type: 'integer', minimum: 1 },
+};
+/** What a client should read beside the body, by the status that brings it. */
+const headersOf: Record<number, Record<string, Header>> = {
+  201: {
+    Location: {
+      description: 'Where it is found, if it has a place of its own.',
+      required: false,
+      schema: { type: 'string', format: 'uri-reference' },
+    },
+  },
+  429: { 'Retry-After': retryAfter },
+  503: { 'Retry-After': retryAfter },
+};
+const age: Header = {
+  description: 'On a copy, which comes while the service can not be asked: how old it is, in seconds.',
+  required: false,
+  schema: { type: 'integer', minimum: 0 },
 };
 
 const access = {
@@ -129,7 +165,15 @@ export function problemResponses(
       }
       const description = found.map((error) => error.message).join(' Or: ');
       const schema = schemaOf(problemSchema, components);
-      return [status, { description, content: { 'application/problem+json': { schema, examples } } }];
+      const headers = headersOf[status];
+      return [
+        status,
+        {
+          description,
+          ...(headers !== undefined && { headers }),
+          content: { 'application/problem+json': { schema, examples } },
+        },
+      ];
     }),
   );
 }
@@ -163,15 +207,19 @@ function parametersOf(route: RouteDescription, components: OpenApiDocument['comp
 function describe(route: RouteDescription, components: OpenApiDocument['components']): Operation {
   const parameters = parametersOf(route, components);
   const description = access[route.access];
-  const answers = Object.entries(route.answers).map(([status, schema]) => [
-    status,
-    {
-      description: descriptions[Number(status)] ?? 'Done.',
-      ...(schema !== null && {
-        content: { 'application/json': { schema: schemaOf(schema, components), ...exampleOf(schema) } },
-      }),
-    },
-  ]);
+  const answers = Object.entries(route.answers).map(([status, schema]) => {
+    const headers = route.mayBeCopy ? { Age: age } : headersOf[Number(status)];
+    return [
+      status,
+      {
+        description: descriptions[Number(status)] ?? 'Done.',
+        ...(headers !== undefined && { headers }),
+        ...(schema !== null && {
+          content: { 'application/json': { schema: schemaOf(schema, components), ...exampleOf(schema) } },
+        }),
+      },
+    ];
+  });
   return {
     operationId: route.operationId,
     summary: route.summary,
