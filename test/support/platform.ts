@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@glasshouse/shared/testing';
+import { killAll } from '../../infrastructure/local/src/clear-away.ts';
 import { type Platform, startPlatform } from '../../infrastructure/local/src/platform.ts';
+import { createProcessTable } from '../../infrastructure/local/src/processes.ts';
 import { removePostgres, takenPortsLine } from '../../infrastructure/local/src/servers/index.ts';
 import { platformPorts } from '../../infrastructure/local/src/services.ts';
 
@@ -32,6 +34,7 @@ export async function startTestPlatform(options: {
   );
   const dir = mkdtempSync(join(tmpdir(), 'glasshouse-test-'));
   const { PATH = '', HOME = '', MONGO_URL } = process.env;
+  const processes = createProcessTable(join(dir, 'state.json'));
   const platform = await startPlatform({
     dir,
     cacheDir: join(root, '.local'),
@@ -48,12 +51,14 @@ export async function startTestPlatform(options: {
       ...options.env,
     },
     log: () => {},
+    processes,
     restart: false,
     fsync: false,
   });
   return {
     ...platform,
     async stop() {
+      await killAll(processes);
       await platform.stop();
       removePostgres(join(dir, 'postgres'));
       rmSync(dir, { recursive: true, force: true });

@@ -64,11 +64,15 @@ const context = Context.init({
   projection: { ...projectionOperators },
   query: { ...queryOperators },
 });
+/** For filters without expressions: mingo copies the whole context for every query, and the small one in an eighth of the time. */
+const filterContext = Context.init({ query: { ...queryOperators } });
 
 /** The values of `let` are expressions, which see no document. */
 function options(variables: Doc): Partial<Options> {
   const plain = { context, scriptEnabled: false };
-  return { ...plain, variables: evalExpr({}, variables, plain as Options) as Doc };
+  return Object.keys(variables).length === 0
+    ? plain
+    : { ...plain, variables: evalExpr({}, variables, plain as Options) as Doc };
 }
 
 /** Turns what mingo throws into an answer; a TypeError there comes of arguments of a wrong shape, so it is the client's. */
@@ -87,20 +91,27 @@ function refusing<Result>(name: ErrorName, work: () => Result): Result {
  */
 export function compileFilter(filter: Doc, variables: Doc = {}): Filter {
   if (Object.keys(filter).length === 0) return () => true;
-  checkFilter(filter);
-  const query = refusing('BadValue', () => new Query(filter, options(variables)));
+  const hasExpression = checkFilter(filter);
+  const query = refusing(
+    'BadValue',
+    () => new Query(filter, hasExpression ? options(variables) : { context: filterContext, scriptEnabled: false }),
+  );
   return (doc) => refusing('BadValue', () => query.test(doc));
 }
 
-function checkFilter(filter: Doc): void {
+/** @returns whether there is an expression in it */
+function checkFilter(filter: Doc): boolean {
+  let hasExpression = false;
   for (const [field, condition] of Object.entries(filter)) {
-    if (field === '$expr') checkExpression(condition);
-    else if (field === '$and' || field === '$or' || field === '$nor') {
+    if (field === '$expr') {
+      hasExpression = true;
+      checkExpression(condition);
+    } else if (field === '$and' || field === '$or' || field === '$nor') {
       if (!Array.isArray(condition) || condition.length === 0)
         throw new CommandError('BadValue', `${field} must be a nonempty array`);
       for (const branch of condition) {
         if (!isDoc(branch)) throw new CommandError('BadValue', `${field} argument's entries must be objects`);
-        checkFilter(branch);
+        if (checkFilter(branch)) hasExpression = true;
       }
     } else if (field.startsWith('$') && field !== '$comment') {
       throw new CommandError('BadValue', `unknown top level operator: ${field}`);
@@ -109,6 +120,7 @@ function checkFilter(filter: Doc): void {
       if (list) throw new CommandError('BadValue', `${list} needs an array`);
     }
   }
+  return hasExpression;
 }
 
 /** @throws InvalidPipelineOperator for an operator that no expression knows; MongoDB says so before it reads a document */

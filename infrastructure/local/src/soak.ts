@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { run } from 'node:test';
 import { inspect, parseArgs } from 'node:util';
 import { clearAway } from './clear-away.ts';
+import { scratchFolder } from './scratch.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const { values, positionals } = parseArgs({
@@ -25,13 +26,13 @@ if (!(minutes > 0) || files.length === 0) {
 const counts = new Map<string, { passed: number; failed: number }>();
 process.env.NODE_COMPILE_CACHE ??= join(root, '.local', 'compile-cache');
 const interrupted = new AbortController();
-const systemTemporaryDir = tmpdir();
+const scratch = scratchFolder(tmpdir());
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 
 async function round(): Promise<{ passed: number; failed: number }> {
   const sums = { passed: 0, failed: 0 };
   // Where the tests make their temporary folders: a platform of a file that was ended in the middle would keep its ports from the next round.
-  const temporaryDir = mkdtempSync(join(systemTemporaryDir, 'glasshouse-soak-'));
+  const temporaryDir = mkdtempSync(join(scratch, 'glasshouse-soak-'));
   process.env.TMPDIR = temporaryDir;
   const tests = run({ files, cwd: root, concurrency: 2, timeout: 1_200_000, signal: interrupted.signal });
   const count = (name: string, outcome: 'passed' | 'failed') => {

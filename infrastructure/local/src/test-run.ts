@@ -4,13 +4,15 @@ import { once } from 'node:events';
 import { globSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clearAway } from './clear-away.ts';
+import { clearAway, killAll } from './clear-away.ts';
 import { createProcessTable, isRunning, readState } from './processes.ts';
+import { scratchFolder } from './scratch.ts';
 import { startMongo, startPostgres, startRabbitMq } from './servers/index.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const cacheDir = join(root, '.local');
-const dir = join(cacheDir, `test-${process.pid}`);
+const scratch = scratchFolder(cacheDir);
+const dir = join(scratch, `glasshouse-test-${process.pid}`);
 // Where the tests make their temporary folders, so that nothing of them is left behind.
 const temporaryDir = join(dir, 'tmp');
 const patterns = [
@@ -71,8 +73,7 @@ async function endForeground(): Promise<void> {
 function end(code: number): Promise<never> {
   ended ??= (async () => {
     await endForeground();
-    // What is thrown away need not be stopped gently.
-    await Promise.allSettled(table.running().map((server) => server.kill()));
+    await killAll(table);
     await table.stopAll();
     await clearAway(dir);
     process.exit(code);
@@ -83,8 +84,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 async function main(): Promise<number> {
   mkdirSync(temporaryDir, { recursive: true });
-  for (const folder of globSync('test-*', { cwd: cacheDir })) {
-    const left = join(cacheDir, folder);
+  for (const folder of globSync('glasshouse-test-*', { cwd: scratch })) {
+    const left = join(scratch, folder);
     const owner = readState(join(left, 'state.json'))?.owner;
     if (left !== dir && !(owner !== undefined && isRunning(owner))) await clearAway(left);
   }
