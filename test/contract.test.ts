@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { OpenApiDocument } from '@glasshouse/shared/http';
 import { waitFor } from '@glasshouse/shared/testing';
-import { answersOf, createContractCheck, documentFile } from './support/contract-watch.ts';
+import { answersOf, createContractCheck, readDocument } from './support/contract-check.ts';
 
-const document = JSON.parse(readFileSync(documentFile, 'utf8')) as OpenApiDocument;
+const document = readDocument();
 const contract = createContractCheck(document);
 
 const placed = contract.find('POST', '/api/v1/orders');

@@ -5,8 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { OpenApiDocument } from '@glasshouse/shared/http';
-import { createContractCheck, documentFile } from './support/contract-watch.ts';
+import { createContractCheck, readDocument } from './support/contract-check.ts';
 
 const root = join(import.meta.dirname, '..');
 const copy = mkdtempSync(join(tmpdir(), 'glasshouse-readme-'));
@@ -100,7 +99,7 @@ test('API tour: every call of the API answers as the page says', () => {
   );
   assert.match(stdout, /All is well/, 'the auditor is content');
 
-  const document = JSON.parse(readFileSync(documentFile, 'utf8')) as OpenApiDocument;
+  const document = readDocument();
   const { find } = createContractCheck(document);
   const urlOf = (url = '') => new URL(url.includes('://') ? url : `http://${url}`);
   const made = new Set(calls.map(([, , method = '', url]) => find(method, urlOf(url).pathname)?.operationId));

@@ -1,15 +1,14 @@
 // Every operation of the gateway's document as a call that can be made: with which ids and which body, and what comes of it, by who calls.
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { type OpenApiDocument, type Operation, templateOf } from '@glasshouse/shared/http';
+import { type Operation, templateOf } from '@glasshouse/shared/http';
 import { createClient, type Reply, waitFor } from '@glasshouse/shared/testing';
 import { MongoClient } from 'mongodb';
 import { routes } from '../../api-gateway/src/http/routes.ts';
 import type { Platform } from '../../infrastructure/local/src/platform.ts';
-import { documentFile } from './contract-watch.ts';
+import { readDocument } from './contract-check.ts';
 import { address, type Customer, createShop } from './shop.ts';
 
-export const document = JSON.parse(readFileSync(documentFile, 'utf8')) as OpenApiDocument;
+export const document = readDocument();
 
 export interface Call {
   operation: Operation;
