@@ -56,6 +56,7 @@ test('README: every command works as it stands, from a fresh copy to the stop', 
   assert.match(stdout, /"type":"order\.created"/, 'the timeline was shown');
   assert.match(stdout, /50 orders by 1 customer/, 'the load ran');
   assert.match(stdout, /50 confirmed/, 'every order was confirmed');
+  assert.match(stdout, /^ℹ fail 0$/m, 'the end-to-end tests ran');
   assert.match(stdout, /^\S{43} .* signs\n\S{43} .* accepted until /m, 'the key was rotated');
 });
 

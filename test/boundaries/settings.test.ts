@@ -30,7 +30,7 @@ const services: Record<string, Record<string, z.ZodType>> = {
 };
 /** The runner's, the migrations', the simulator's, the tools' and OpenTelemetry's own. */
 const others =
-  /^(MIGRATION_DATABASE_URL|SEED_DEMO_DATA|OTEL_.*|LEDGER_.*|(USERS|ORDERS|PAYMENTS)_DATABASE_URL|(PRODUCTS|NOTIFICATIONS)_MONGO_URL|RABBITMQ_MANAGEMENT_URL|LOG_FORMAT|AUDIT_.*|DEAD_LETTERS_RABBITMQ_URL)$/;
+  /^(MIGRATION_DATABASE_URL|SEED_DEMO_DATA|OTEL_.*|LEDGER_.*|(USERS|ORDERS|PAYMENTS)_DATABASE_URL|(PRODUCTS|NOTIFICATIONS)_MONGO_URL|RABBITMQ_MANAGEMENT_URL|LOG_FORMAT|AUDIT_.*|DEAD_LETTERS_RABBITMQ_URL|BASE_URL)$/;
 /** Those whose default is another one in each service. */
 const various = new Set(['PORT', 'CONSUMER_PREFETCH', 'DATABASE_POOL_SIZE']);
 

@@ -10,6 +10,8 @@ export const address = {
   country: 'US',
 };
 
+export type Client = ReturnType<typeof createClient>;
+
 export interface Customer {
   token: string;
   email: string;
@@ -22,9 +24,13 @@ export interface OrderInput {
   requestId?: string;
 }
 
-/** @param gatewayUrl the gateway's base URL */
-export function createShop(gatewayUrl: string) {
-  const call = createClient(gatewayUrl);
+/**
+ * @param gatewayUrl the gateway's base URL
+ * @param options.call makes the requests, where a plain client will not do
+ * @param options.pauseMs before an order is looked at again
+ */
+export function createShop(gatewayUrl: string, options: { call?: Client; pauseMs?: number } = {}) {
+  const { call = createClient(gatewayUrl), pauseMs } = options;
   const expectStatus = (reply: Reply, status: number): Reply => {
     if (reply.status !== status)
       throw new Error(`expected ${status}, got ${reply.status}: ${JSON.stringify(reply.body)}`);
@@ -88,6 +94,7 @@ export function createShop(gatewayUrl: string) {
           return body.status !== 'pending' && body;
         },
         timeoutMs,
+        pauseMs,
       );
     },
     async timelineOf(
