@@ -38,25 +38,29 @@ function run(command: string, args: string[], env: NodeJS.ProcessEnv = process.e
   });
 }
 
+/** The servers that the environment names, as a pipeline does, are used; the others are started. */
 async function startServers(): Promise<NodeJS.ProcessEnv> {
   const log = (line: string) => console.log(line);
   const options = (name: string) => ({ dir: join(dir, name), log, processes: table });
+  const given = process.env;
+  const mongoUrl = given.TEST_MONGO_URL ?? given.MONGO_URL;
   const [postgres, rabbitmq, mongo] = await Promise.all([
-    startPostgres({ ...options('postgres'), fsync: false }),
-    startRabbitMq({ ...options('rabbitmq'), cacheDir: join(cacheDir, 'rabbitmq-dist') }),
-    process.env.MONGO_URL === undefined
+    given.TEST_POSTGRES_URL === undefined ? startPostgres({ ...options('postgres'), fsync: false }) : undefined,
+    given.TEST_RABBITMQ_URL === undefined
+      ? startRabbitMq({ ...options('rabbitmq'), cacheDir: join(cacheDir, 'rabbitmq-dist') })
+      : undefined,
+    mongoUrl === undefined
       ? startMongo({ ...options('mongo'), cacheDir: join(cacheDir, 'mongodb-binaries') })
       : undefined,
   ]);
-  console.log(`MongoDB: ${mongo?.kind ?? 'MONGO_URL'}`);
+  console.log(`MongoDB: ${mongo?.kind ?? mongoUrl}`);
   return {
-    ...process.env,
+    ...given,
     TMPDIR: temporaryDir,
-    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(cacheDir, 'compile-cache'),
-    TEST_POSTGRES_URL: postgres.url,
-    TEST_RABBITMQ_URL: rabbitmq.url,
-    TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl,
-    TEST_MONGO_URL: mongo?.url ?? process.env.MONGO_URL ?? '',
+    NODE_COMPILE_CACHE: given.NODE_COMPILE_CACHE ?? join(cacheDir, 'compile-cache'),
+    ...(postgres && { TEST_POSTGRES_URL: postgres.url }),
+    ...(rabbitmq && { TEST_RABBITMQ_URL: rabbitmq.url, TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl }),
+    TEST_MONGO_URL: mongo?.url ?? mongoUrl,
   };
 }
 
