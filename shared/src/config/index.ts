@@ -63,23 +63,50 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads and checks the settings; an empty value counts as not set.
+ * What is given for the settings `names`: by `X` itself, or by `X_FILE`, a file that holds the value, as secrets are mounted into containers.
+ * `problems` has a line for each that is given twice or can't be read, by the setting's name.
+ */
+function givenSettings(names: readonly string[], env: NodeJS.ProcessEnv) {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const problems = new Map<string, string>();
+  for (const name of names) {
+    const file = given[`${name}_FILE`];
+    if (file === undefined) continue;
+    if (given[name] !== undefined) {
+      problems.set(name, `  ${name}: is given twice, as ${name} and as ${name}_FILE`);
+      continue;
+    }
+    try {
+      const value = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+      if (value === '') problems.set(name, `  ${name}_FILE: the file is empty`);
+      given[name] = value;
+    } catch (error) {
+      problems.set(name, `  ${name}_FILE: the file can't be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  return { given, problems };
+}
+
+/**
+ * Reads and checks the settings; an empty value counts as not set. Any setting `X` may be given as `X_FILE` instead, the name of a file with its value.
  * @throws ConfigError naming every missing or wrong setting, never a value (it may be a secret).
  */
 export function readSettings<S extends z.ZodRawShape>(shape: S, env: NodeJS.ProcessEnv): z.output<z.ZodObject<S>> {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const { given, problems } = givenSettings(Object.keys(shape), env);
   // Demo values in the repository are marked `demo-`; they must not reach production.
   const demo = Object.keys(shape).filter((name) => given.NODE_ENV === 'production' && given[name]?.includes('demo-'));
   const result = z.object(shape).safeParse(given);
-  if (result.success && demo.length === 0) return result.data;
-  const problems = [
-    ...(result.error?.issues ?? []).map((issue) => {
+  if (result.success && demo.length === 0 && problems.size === 0) return result.data;
+  const lines = [
+    ...problems.values(),
+    ...(result.error?.issues ?? []).flatMap((issue) => {
       const name = issue.path.join('.');
-      return `  ${name}: ${given[name] === undefined ? 'is missing' : issue.message}`;
+      if (problems.has(name)) return [];
+      return [`  ${name}: ${given[name] === undefined ? 'is missing' : issue.message}`];
     }),
     ...demo.map((name) => `  ${name}: is a demo value; NODE_ENV=production wants a real one`),
   ];
-  throw new ConfigError(['Wrong settings:', ...problems].join('\n'));
+  throw new ConfigError(['Wrong settings:', ...lines].join('\n'));
 }
 
 /** This process's environment; what is missing there comes from `file`, where there is one: the local runner tells its tools so. */
