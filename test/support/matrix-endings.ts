@@ -118,6 +118,14 @@ const untilProviderAnswers = ({ heard }: Seen) => !heard('payment-service', 'the
 const held = ['order.created', 'inventory.reserved'];
 const paid = [...held, 'payment.captured', 'order.confirmed'];
 const cancelledAndReleased = ['order.cancelled', 'inventory.released'];
+/** The customer has cancelled what was held and not paid. */
+const neverCharged: Outcome = {
+  order: 'cancelled',
+  cancelReason: 'customer',
+  payment: 'void',
+  reservation: 'released',
+  told: [...held, ...cancelledAndReleased],
+};
 
 export const endings: readonly Ending[] = [
   {
@@ -209,13 +217,7 @@ export const endings: readonly Ending[] = [
         const wouldCharge = heard(at, 'order.created') || heard(at, 'inventory.reserved');
         return wouldCharge && !heard(at, 'order.cancelled');
       },
-      outcome: {
-        order: 'cancelled',
-        cancelReason: 'customer',
-        payment: 'void',
-        reservation: 'released',
-        told: [...held, ...cancelledAndReleased],
-      },
+      outcome: neverCharged,
     }),
   ),
   {
@@ -224,13 +226,7 @@ export const endings: readonly Ending[] = [
     moods: [{ mood: 'drop-before', call: 'confirm' }],
     steps: [cancels('customer', charging)],
     leavesOpen: ({ heard }) => !heard('payment-service', 'order.cancelled'),
-    outcome: {
-      order: 'cancelled',
-      cancelReason: 'customer',
-      payment: 'void',
-      reservation: 'released',
-      told: [...held, ...cancelledAndReleased],
-    },
+    outcome: neverCharged,
   },
   {
     name: 'cancelled by the customer during the charge, which went through: refunded',
