@@ -220,7 +220,7 @@ test('resilience: with a copy gone, no call fails, not even one that changes som
 
 test('resilience: what a service may have got is never sent again, to no copy', async () => {
   const [first, second] = [await upstream(), await upstream()];
-  const gateway = await gatewayTo([first, second], { UPSTREAM_TIMEOUT_MS: '100' });
+  const gateway = await gatewayTo([first, second], { UPSTREAM_TIMEOUT_MS: '500' });
   const sent = () => first.seen.length + second.seen.length;
   for (const [behaviour, status] of [
     [breakOff, 503],
