@@ -53,7 +53,7 @@ async function startServers(): Promise<NodeJS.ProcessEnv> {
       ? startMongo({ ...options('mongo'), cacheDir: join(cacheDir, 'mongodb-binaries') })
       : undefined,
   ]);
-  console.log(`MongoDB: ${mongo?.kind ?? mongoUrl}`);
+  console.log(`MongoDB: ${mongo?.kind ?? "the environment's"}`);
   return {
     ...given,
     TMPDIR: temporaryDir,
