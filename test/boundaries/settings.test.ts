@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { readSettings } from '@glasshouse/shared/config';
 import type { z } from 'zod';
 import { settings as gateway } from '../../api-gateway/src/config.ts';
+import { brokerSettings, mongoSettings, postgresSettings } from '../../infrastructure/provision/src/config.ts';
 import { settings as notifications } from '../../notification-service/src/config.ts';
 import { settings as orders } from '../../order-service/src/config.ts';
 import { settings as payments } from '../../payment-service/src/config.ts';
@@ -73,7 +74,12 @@ for (const [name, settings] of Object.entries(services)) {
 }
 
 test('.env.example has no setting that nothing reads', () => {
-  const known = new Set(Object.values(services).flatMap((settings) => Object.keys(settings)));
+  const provision = [postgresSettings, mongoSettings, brokerSettings];
+  const compose = readFileSync(join(root, 'docker-compose.yml'), 'utf8').matchAll(/\$\{(\w+):/g);
+  const known = new Set([
+    ...[...Object.values(services), ...provision].flatMap((settings) => Object.keys(settings)),
+    ...[...compose].map((match) => match[1] ?? ''),
+  ]);
   for (const setting of shown.keys())
     assert.ok(known.has(setting) || others.test(setting), `${setting} is read by nothing`);
 });
