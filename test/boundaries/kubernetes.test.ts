@@ -365,6 +365,23 @@ for (const overlay of overlays) {
       );
     });
 
+    test('other namespaces see the metrics, and answer for names; no address outside is let in', () => {
+      for (const workload of workloads) {
+        const foreign = (direction: 'Ingress' | 'Egress') =>
+          rulesFor(built, workload, direction)
+            ?.filter(({ from = [], to = [] }) => [...from, ...to].some((peer) => peer.namespaceSelector))
+            .flatMap(({ ports }) => ports?.map(({ port }) => port));
+        assert.deepEqual(foreign('Ingress'), ['metrics'], workload.name);
+        assert.deepEqual(foreign('Egress'), [53, 53], workload.name);
+        const inward = rulesFor(built, workload, 'Ingress')?.flatMap(({ from = [] }) => from);
+        assert.deepEqual(
+          inward?.filter(({ ipBlock }) => ipBlock),
+          [],
+          workload.name,
+        );
+      }
+    });
+
     test('everybody may look up names', () => {
       for (const workload of workloads)
         assert.ok(
