@@ -302,12 +302,16 @@ for (const [name, it] of containers) {
     } else assert.match(it.image, /:v?\d/);
   });
 
-  test(`${name}: what runs on says that it is well, and starts again`, () => {
-    const isTask = it.restart === undefined;
-    if (isTask) return;
-    assert.equal(it.restart, 'unless-stopped');
+  test(`${name}: what runs on says that it is well, and starts again; what prepares something is tried again`, () => {
+    const isTool = it.profiles.includes('tools');
+    const isWaitedFor = containers.some(
+      ([, { depends_on }]) => depends_on[name]?.condition === 'service_completed_successfully',
+    );
+    if (isTool) assert.equal(it.restart, 'no');
+    else if (isWaitedFor) assert.equal(it.restart, 'on-failure:5');
+    else assert.equal(it.restart, 'unless-stopped');
     // What only watches comes without a tool for it in its image.
-    if (!it.profiles.includes('observability')) assert.ok(it.healthcheck, name);
+    if (it.restart === 'unless-stopped' && !it.profiles.includes('observability')) assert.ok(it.healthcheck, name);
   });
 }
 
