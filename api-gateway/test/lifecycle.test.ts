@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Agent, type IncomingMessage, request as startRequest } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -165,4 +166,24 @@ test('start: a port that is taken is one clear line', async (t) => {
   const second = createApiGateway(loadConfig({ LOG_LEVEL: 'error', PORT: String(first.port) }));
   await assert.rejects(second.service.start(), /is taken: another process listens there/);
   await second.service.stop();
+});
+
+test('stop: a request that comes on an idle connection while the process ends is answered, and the connection with it', async (t) => {
+  const port = await freePort();
+  const child = startProcess({ PORT: String(port) });
+  t.after(() => child.kill('SIGKILL'));
+  const url = `http://127.0.0.1:${port}`;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const get = async (path: string) => {
+    const request = startRequest(`${url}${path}`, { agent }).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    await text(response);
+    return { isReused: request.reusedSocket, status: response.statusCode, connection: response.headers.connection };
+  };
+  await waitFor('the process is up', async () => (await fetch(`${url}/health`)).ok);
+  await get('/health');
+  child.kill('SIGTERM');
+  await waitFor('it says so', async () => (await (await fetch(`${url}/ready`)).text()).includes('draining'));
+  assert.deepEqual(await get('/health'), { isReused: true, status: 200, connection: 'close' });
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
 });

@@ -284,6 +284,11 @@ export function createHttpServer(options: {
   /** Connections that end with the answer that is under way. */
   const ending = new WeakSet<Duplex>();
   let stopping = false;
+  /** Each connection ends with its next answer. */
+  const endConnections = () => {
+    drain?.();
+    for (const response of underWay) if (!response.headersSent) response.setHeader('Connection', 'close');
+  };
   server.on('request', (_request, response) => {
     underWay.add(response);
     response.on('close', () => {
@@ -322,11 +327,11 @@ export function createHttpServer(options: {
         server.listen(port, host, resolve);
       });
     },
+    drain: endConnections,
     async stop() {
-      drain?.();
+      endConnections();
       if (!server.listening) return;
       stopping = true;
-      for (const response of underWay) if (!response.headersSent) response.setHeader('Connection', 'close');
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       await closed;

@@ -1,5 +1,6 @@
 // The life of a process: parts start in order and stop in the opposite order, within a time limit, on SIGTERM and SIGINT.
 import { writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from '../config/index.ts';
 import type { Logger } from '../logger/index.ts';
 
@@ -7,13 +8,22 @@ import type { Logger } from '../logger/index.ts';
 export interface Part {
   name: string;
   start(): Promise<void>;
+  /** Sends whoever comes elsewhere, and still serves them. */
+  drain?(): void;
   stop(): Promise<void>;
 }
 
 export interface Service {
   start(): Promise<void>;
+  drain(): void;
   stop(): Promise<void>;
 }
+
+/**
+ * How long a stop waits after `drain`, in milliseconds. A caller may just have sent a request on a connection that lay idle, and can't tell
+ * whether it was lost; now it is answered, and the connection ends with the answer.
+ */
+const DRAIN_MS = 500;
 
 /** Starts `parts` one after the other; stops them in the opposite order, each even where one before it failed. */
 export function createService(parts: readonly Part[], logger: Logger): Service {
@@ -25,6 +35,9 @@ export function createService(parts: readonly Part[], logger: Logger): Service {
         await part.start();
       }
       logger.info('started');
+    },
+    drain() {
+      for (const part of started) part.drain?.();
     },
     async stop() {
       for (const part of started.splice(0).reverse()) {
@@ -76,6 +89,8 @@ export async function run(
       logger.error('the stop took too long; what is unfinished will be taken up by another copy or the next start');
       process.exit(1);
     }, shutdownTimeoutMs).unref();
+    service.drain();
+    await delay(DRAIN_MS);
     await service.stop();
     process.exit(0);
   };
