@@ -34,6 +34,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const container = z.strictObject({
   image: z.string(),
   build: z.strictObject({ context: z.literal('.'), dockerfile: z.string() }).optional(),
+  pull_policy: z.string().optional(),
   command: z.array(z.string()).optional(),
   entrypoint: z.array(z.string()).optional(),
   hostname: z.string().optional(),
@@ -56,6 +57,7 @@ const container = z.strictObject({
   security_opt: z.array(z.string()),
   pids_limit: z.number(),
   mem_limit: z.string(),
+  ulimits: z.strictObject({ nofile: z.number() }).optional(),
   shm_size: z.string().optional(),
   stop_grace_period: z.string().optional(),
   logging: z.object({ driver: z.string(), options: z.record(z.string(), z.string()) }),
@@ -72,6 +74,14 @@ const compose = z
   })
   .parse(parse(read('docker-compose.yml'), { merge: true, maxAliasCount: -1 }));
 const containers = Object.entries(compose.services);
+
+const isOurs = ({ image }: Container) => image.startsWith('glasshouse/');
+/** The Dockerfile of an image of ours. */
+function dockerfileOf({ image }: Container): string {
+  const found = containers.flatMap(([, other]) => (other.image === image ? (other.build?.dockerfile ?? []) : []));
+  assert.equal(found.length, 1, `${image} is built by one service: two builds at a time can't have the same name`);
+  return found[0] ?? '';
+}
 
 function find(name: string): Container {
   const found = compose.services[name];
@@ -143,7 +153,7 @@ const loaders: Record<string, Loader> = {
 };
 
 test('every container of ours has its settings looked at here', () => {
-  const ours = containers.filter(([, { build }]) => build !== undefined).map(([name]) => name);
+  const ours = containers.filter(([, it]) => isOurs(it)).map(([name]) => name);
   assert.deepEqual(ours.sort(), Object.keys(loaders).sort());
 });
 
@@ -289,16 +299,17 @@ for (const [name, it] of containers) {
     assert.match(it.mem_limit, /^\d+m$/);
     assert.ok(it.pids_limit > 0);
     assert.deepEqual(it.logging, { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } });
-    if (it.build !== undefined) assert.match(read(it.build.dockerfile), /^USER [1-9]/m);
+    if (isOurs(it)) assert.match(read(dockerfileOf(it)), /^USER [1-9]/m);
     // The log files of the containers are root's.
     else assert.match(it.user ?? 'none', name === 'otel-collector' ? /^0:0$/ : /^[1-9]\d*:\d+$/);
     assert.equal(it.networks.length > 0, it.network_mode === undefined);
   });
 
   test(`${name}: its image is made here, or has a tag that names a version`, () => {
-    if (it.build !== undefined) {
+    if (isOurs(it)) {
       assert.match(it.image, /^glasshouse\/[a-z-]+$/);
-      assert.ok(it.build.dockerfile.endsWith(`${it.image.split('/')[1]}/Dockerfile`), it.build.dockerfile);
+      assert.ok(dockerfileOf(it).endsWith(`${it.image.split('/')[1]}/Dockerfile`), dockerfileOf(it));
+      assert.equal(it.pull_policy, 'never', 'no registry is asked for it');
     } else assert.match(it.image, /:v?\d/);
   });
 
