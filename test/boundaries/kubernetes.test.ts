@@ -452,6 +452,14 @@ describe('kubernetes, overlay production', { skip: kustomize === undefined }, ()
     assertEdges(manifests, between.sort());
   });
 
+  test('the registry may have a port: the version is set before there can be a second colon', () => {
+    const { replacements } = parse(read('overlays/production/kustomization.yaml')) as {
+      replacements: { source: { fieldPath: string } }[];
+    };
+    const order = replacements.map(({ source }) => source.fieldPath);
+    assert.deepEqual(order.slice(0, 2), ['data.tag', 'data.registry']);
+  });
+
   test('one setting moves all images to another registry and version', () => {
     const { data } = parse(read('overlays/production/platform.yaml')) as { data: Record<string, string> };
     for (const workload of workloadsOf(build('production')))
