@@ -407,6 +407,13 @@ describe('kubernetes, overlay local', { skip: kustomize === undefined }, () => {
       }
   });
 
+  test('a member of a replica set finds itself under its name, whatever the cluster’s DNS still remembers', () => {
+    const mongos = workloadsOf(build('local')).filter(({ name }) => name.endsWith('-mongo'));
+    assert.equal(mongos.length, 2);
+    for (const { name, pod } of mongos)
+      assert.deepEqual(pod.hostAliases, [{ ip: '127.0.0.1', hostnames: [name] }], name);
+  });
+
   test('no process of ours takes its demo values in production', () => {
     const manifests = build('local');
     let refusals = 0;
