@@ -396,6 +396,12 @@ describe('kubernetes, overlay local', { skip: kustomize === undefined }, () => {
   test('the network policies let through what the settings say that the processes call, and nothing else', () => {
     const manifests = build('local');
     assertEdges(manifests, wantedEdges(manifests));
+    const outward = workloadsOf(manifests).flatMap((workload) => rulesFor(manifests, workload, 'Egress') ?? []);
+    assert.deepEqual(
+      outward.flatMap(({ to = [] }) => to).filter(({ ipBlock }) => ipBlock),
+      [],
+      'nothing leads out of the cluster',
+    );
   });
 
   test('each image is one that there is a Dockerfile for, or a version of somebody else’s', () => {
