@@ -276,6 +276,12 @@ for (const [name, { service, prepares }] of Object.entries(databases)) {
   });
 }
 
+test('MongoDB starts on every kernel: it keeps no memory for each processor', () => {
+  const servers = containers.filter(([, { command }]) => command?.[0] === 'mongod');
+  assert.equal(servers.length, 2);
+  for (const [name, { environment }] of servers) assert.equal(environment.GLIBC_TUNABLES, 'glibc.pthread.rseq=1', name);
+});
+
 test('the gateway reaches the services and its counts, and neither a database nor the broker', () => {
   const beyond = reaches('api-gateway').filter((name) => !find(name).profiles.includes('observability'));
   const names = services.map(({ name }) => name).filter((name) => name !== 'api-gateway');

@@ -420,6 +420,13 @@ describe('kubernetes, overlay local', { skip: kustomize === undefined }, () => {
       assert.deepEqual(pod.hostAliases, [{ ip: '127.0.0.1', hostnames: [name] }], name);
   });
 
+  test('MongoDB starts on every kernel: it keeps no memory for each processor', () => {
+    const manifests = build('local');
+    const mongos = workloadsOf(manifests).flatMap(({ pod }) => pod.containers.filter(({ name }) => name === 'mongo'));
+    assert.equal(mongos.length, 2);
+    for (const mongo of mongos) assert.equal(environmentOf(manifests, mongo).GLIBC_TUNABLES, 'glibc.pthread.rseq=1');
+  });
+
   test('no process of ours takes its demo values in production', () => {
     const manifests = build('local');
     let refusals = 0;
