@@ -58,8 +58,6 @@ export async function startTestPlatform(options: {
   return {
     ...platform,
     async stop() {
-      // They end as ever, and leave what they have compiled to the next.
-      await processes.stopAll(['service']);
       await killAll(processes);
       await platform.stop();
       removePostgres(join(dir, 'postgres'));
