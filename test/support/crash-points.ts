@@ -164,11 +164,11 @@ export interface Purchase {
   ending?: Ending;
 }
 
-/** For the platform: what a service that died has left behind is looked for twice a second, and no order is given up because the machine is slow. */
+/** For the platform: what a service that died has left behind is looked for every second, and no order is given up because the machine is slow. */
 export const crashSettings = {
-  OUTBOX_SWEEP_INTERVAL_MS: '500',
-  PAYMENT_SWEEP_INTERVAL_MS: '500',
-  MAIL_SWEEP_INTERVAL_MS: '500',
+  OUTBOX_SWEEP_INTERVAL_MS: '1000',
+  PAYMENT_SWEEP_INTERVAL_MS: '1000',
+  MAIL_SWEEP_INTERVAL_MS: '1000',
   SAGA_TIMEOUT_S: '600',
 };
 
