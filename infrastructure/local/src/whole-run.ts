@@ -5,7 +5,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
 const root = resolve(import.meta.dirname, '../../..');
-const CONCURRENCY = 4;
+const CONCURRENCY = 3;
 const TIMEOUT_MS = 300_000;
 
 const last = 'test/contract.test.ts';
