@@ -58,6 +58,8 @@ export async function startTestPlatform(options: {
   return {
     ...platform,
     async stop() {
+      // Services end as ever: only so do they leave what they have compiled to the next.
+      await processes.stopAll(['service']);
       await killAll(processes);
       await platform.stop();
       removePostgres(join(dir, 'postgres'));

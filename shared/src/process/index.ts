@@ -1,6 +1,5 @@
 // The life of a process: parts start in order and stop in the opposite order, within a time limit, on SIGTERM and SIGINT.
 import { writeSync } from 'node:fs';
-import { flushCompileCache } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from '../config/index.ts';
 import type { Logger } from '../logger/index.ts';
@@ -106,8 +105,6 @@ export async function run(
   } catch (error) {
     fail(error);
   }
-  // Where NODE_COMPILE_CACHE is set: kept for the next start, however this process ends.
-  flushCompileCache();
 }
 
 /** Runs a command that ends by itself, a migration say: exit code 0 or 1, a ConfigError printed as it is. */
