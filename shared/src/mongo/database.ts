@@ -1,6 +1,7 @@
 // The connection to a service's own MongoDB database (a replica set, of one node at least), and transactions on it.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientSession, type Collection, type Document, type Db as DriverDb, MongoClient } from 'mongodb';
+import './closing-sockets.ts';
 import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { OutboxRow } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
