@@ -31,6 +31,7 @@ let channel: ConfirmChannel;
 before(async () => {
   platform = await startTestPlatform({
     portOffset: 2_400,
+    ownBroker: true,
     // Long enough for an order on a busy machine, short enough to wait for.
     env: { SAGA_TIMEOUT_S: '20', DEADLINE_SETTLE_MS: '1000' },
   });

@@ -20,7 +20,7 @@ let alice: Customer;
 const recorded: { key: string; content: Buffer; headers: Record<string, unknown>; messageId: string }[] = [];
 
 before(async () => {
-  platform = await startTestPlatform({ portOffset: 2_850, replicas: 2 });
+  platform = await startTestPlatform({ portOffset: 2_850, replicas: 2, ownBroker: true });
   shop = createShop(platform.gatewayUrl);
   [admin, alice] = await Promise.all([shop.admin(), shop.alice()]);
   await record();

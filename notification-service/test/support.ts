@@ -101,7 +101,7 @@ interface MailJson {
 
 export async function createWorld() {
   const [broker, keys, mailServer, mongo] = await Promise.all([
-    createTestBroker(),
+    createTestBroker('notification-service'),
     createTestKeys(),
     startMailServer(),
     createTestMongo(),

@@ -73,7 +73,7 @@ async function startProductService() {
 export async function createWorld() {
   const [postgres, broker, keys, products] = await Promise.all([
     createTestPostgres(`${import.meta.dirname}/../migrations`),
-    createTestBroker(),
+    createTestBroker('order-service'),
     createTestKeys(),
     startProductService(),
   ]);

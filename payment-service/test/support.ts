@@ -117,7 +117,7 @@ export async function createWorld() {
   const simulatorServer = createSimulator({ apiKey, ledgerFile: join(folder, 'ledger.sqlite') });
   const [postgres, broker, keys] = await Promise.all([
     createTestPostgres(`${import.meta.dirname}/../migrations`),
-    createTestBroker(),
+    createTestBroker('payment-service'),
     createTestKeys(),
     simulatorServer.start(),
   ]);

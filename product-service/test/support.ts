@@ -69,7 +69,11 @@ export function anOrder(items: ItemQuantity[], options: { orderId?: string; user
 }
 
 export async function createWorld() {
-  const [mongo, broker, keys] = await Promise.all([createTestMongo(), createTestBroker(), createTestKeys()]);
+  const [mongo, broker, keys] = await Promise.all([
+    createTestMongo(),
+    createTestBroker('product-service'),
+    createTestKeys(),
+  ]);
   const database = createDatabase({ url: mongo.url, service: 'product-service', logger: quietLogger });
   await createCollections(database);
   await database.stop();

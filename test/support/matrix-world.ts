@@ -15,9 +15,9 @@ import { type Customer, createShop } from './shop.ts';
 /** Long enough for nearly every order to come to its end; what the deadline overtakes is walked again. */
 const SAGA_TIMEOUT_S = 10;
 /** How many orders are under way at once; those that wait for the deadline do not count. */
-const AT_ONCE = 12;
+const AT_ONCE = 14;
 /** Between two looks at the databases. */
-const PAUSE_MS = 40;
+const PAUSE_MS = 80;
 /** How long to wait for what is only a matter of time. */
 const PATIENCE_MS = 60_000;
 /** How long a service may take to do what an event asks of it. */

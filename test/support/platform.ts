@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { waitFor } from '@glasshouse/shared/testing';
+import { createTestVhost, waitFor } from '@glasshouse/shared/testing';
 import { killAll } from '../../infrastructure/local/src/clear-away.ts';
 import { type Platform, startPlatform } from '../../infrastructure/local/src/platform.ts';
 import { createProcessTable } from '../../infrastructure/local/src/processes.ts';
@@ -14,13 +14,16 @@ const root = join(import.meta.dirname, '../..');
 /**
  * @param portOffset added to all ports; each test file has its own: 600, 450 more for the next, up to 6,000
  * @param env for the services; no rate limits, unless it says so
+ * @param ownBroker whether RabbitMQ is this platform's alone, with a user for each service, and can be killed; else it has a virtual host
+ *   of the one that all tests use, which costs much less
  */
 export async function startTestPlatform(options: {
   portOffset: number;
   replicas?: number;
   env?: Record<string, string>;
+  ownBroker?: boolean;
 }): Promise<Platform> {
-  const { portOffset, replicas = 1 } = options;
+  const { portOffset, replicas = 1, ownBroker = false } = options;
   const ports = platformPorts(replicas, portOffset);
   // Whoever has them would answer for this platform: the same tests, say, in another folder.
   await waitFor(
@@ -35,6 +38,7 @@ export async function startTestPlatform(options: {
   const dir = mkdtempSync(join(tmpdir(), 'glasshouse-test-'));
   const { PATH = '', HOME = '', MONGO_URL } = process.env;
   const processes = createProcessTable(join(dir, 'state.json'));
+  const vhost = ownBroker ? undefined : await createTestVhost();
   const platform = await startPlatform({
     dir,
     cacheDir: join(root, '.local'),
@@ -48,6 +52,12 @@ export async function startTestPlatform(options: {
       RATE_LIMIT_PER_MINUTE: '0',
       AUTH_RATE_LIMIT_PER_MINUTE: '0',
       ...(MONGO_URL && { MONGO_URL }),
+      ...(vhost && {
+        RABBITMQ_URL: vhost.url,
+        RABBITMQ_MANAGEMENT_URL: vhost.managementUrl,
+        // As the run's own broker has it.
+        AUDIT_QUEUE_COUNTS_AGE_S: '1',
+      }),
       ...options.env,
     },
     log: () => {},
@@ -62,6 +72,7 @@ export async function startTestPlatform(options: {
       await processes.stopAll(['service']);
       await killAll(processes);
       await platform.stop();
+      await vhost?.drop();
       removePostgres(join(dir, 'postgres'));
       rmSync(dir, { recursive: true, force: true });
     },

@@ -12,7 +12,7 @@ async function runMigrate(env: NodeJS.ProcessEnv) {
 }
 
 test('migrate: with SEED_DEMO_DATA, makes the demo accounts once and has the others told', async () => {
-  const [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker()]);
+  const [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker('user-service')]);
   const seeding = { MIGRATION_DATABASE_URL: db.url, SEED_DEMO_DATA: 'true' };
   const countUsers = async () => (await db.pool.query('select from users')).rowCount;
   try {

@@ -43,7 +43,7 @@ async function createDoor(target: URL) {
 }
 
 test('service: started before its database, becomes ready when it is there, and is not while it is gone', async () => {
-  const [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker()]);
+  const [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker('user-service')]);
   const door = await createDoor(new URL(db.url));
   await door.shut();
   let copy: Awaited<ReturnType<typeof startCopy>> | undefined;

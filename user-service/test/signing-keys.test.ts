@@ -18,7 +18,7 @@ let broker: TestBroker;
 let settings: NodeJS.ProcessEnv;
 let copies: Awaited<ReturnType<typeof startCopy>>[];
 before(async () => {
-  [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker()]);
+  [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker('user-service')]);
   settings = testSettings(db.url, broker.url);
   // All at once, on a database without a key.
   copies = await Promise.all([startCopy(settings), startCopy(settings), startCopy(settings)]);

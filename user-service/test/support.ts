@@ -48,7 +48,7 @@ export async function runProcess(file: `${string}.ts`, env: NodeJS.ProcessEnv, .
 }
 
 export async function startUserService(overrides: NodeJS.ProcessEnv = {}) {
-  const [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker()]);
+  const [db, broker] = await Promise.all([createTestPostgres(migrations), createTestBroker('user-service')]);
   const settings = { ...testSettings(db.url, broker.url), ...overrides };
   const copy = await startCopy(settings);
   return {

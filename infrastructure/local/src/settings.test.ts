@@ -117,6 +117,15 @@ describe('settings', () => {
     assert.equal(Object.keys(settings).filter((name) => name.endsWith('_DATABASE_URL')).length, 5);
   });
 
+  it('the auditor looks into the virtual host that the services use', () => {
+    const vhostOf = (url: string) =>
+      auditSettings({ ...surroundings, env: { RABBITMQ_URL: url } }, { ...endpoints, rabbitmq: undefined }).AUDIT_VHOST;
+    assert.equal(auditSettings(surroundings, endpoints).AUDIT_VHOST, '/');
+    assert.equal(vhostOf('amqp://mine.example'), '/');
+    assert.equal(vhostOf('amqp://mine.example/'), '/');
+    assert.equal(vhostOf('amqps://mine.example/my%2Fshop'), 'my/shop');
+  });
+
   it('the dead-letters tool reaches the broker as a user of its own, or as the caller does', () => {
     assert.match(
       operatorSettings(surroundings, endpoints).DEAD_LETTERS_RABBITMQ_URL ?? '',

@@ -1,8 +1,5 @@
 // Metrics through OpenTelemetry's API, served in Prometheus' form on a port of their own, never through the gateway.
 import { type Attributes, type Histogram, metrics } from '@opentelemetry/api';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import type { Part } from '../process/index.ts';
 
 /**
@@ -25,7 +22,10 @@ export function durationHistogram(
 
 const METRICS_PORT_DISTANCE = 6_000;
 
-/** Serves `GET /metrics`, on the service's port + 6000 unless told otherwise. Create it before anything that makes instruments. */
+/**
+ * Serves `GET /metrics`, on the service's port + 6000 unless told otherwise. Start it before anything that makes instruments.
+ * The SDK is loaded with it: a command has no use for it.
+ */
 export function createMetricsServer(
   service: string,
   config: { PORT: number; METRICS_PORT?: number | undefined; HOST: string },
@@ -33,11 +33,22 @@ export function createMetricsServer(
   // A service on any free port (0), as in a test, serves none.
   const port = config.METRICS_PORT ?? (config.PORT === 0 ? undefined : config.PORT + METRICS_PORT_DISTANCE);
   if (port === undefined) return { name: 'metrics', async start() {}, async stop() {} };
-  const exporter = new PrometheusExporter({ port, host: config.HOST, preventServerStart: true });
-  const provider = new MeterProvider({
-    readers: [exporter],
-    resource: resourceFromAttributes({ 'service.name': service }),
-  });
-  metrics.setGlobalMeterProvider(provider);
-  return { name: 'metrics', start: () => exporter.startServer(), stop: () => provider.shutdown() };
+  let shutDown: (() => Promise<void>) | undefined;
+  return {
+    name: 'metrics',
+    async start() {
+      const [{ PrometheusExporter }, { resourceFromAttributes }, { MeterProvider }] = await Promise.all([
+        import('@opentelemetry/exporter-prometheus'),
+        import('@opentelemetry/resources'),
+        import('@opentelemetry/sdk-metrics'),
+      ]);
+      const exporter = new PrometheusExporter({ port, host: config.HOST, preventServerStart: true });
+      const resource = resourceFromAttributes({ 'service.name': service });
+      const provider = new MeterProvider({ readers: [exporter], resource });
+      metrics.setGlobalMeterProvider(provider);
+      shutDown = () => provider.shutdown();
+      await exporter.startServer();
+    },
+    stop: async () => shutDown?.(),
+  };
 }
