@@ -28,7 +28,7 @@ const inCopy = (script: string) =>
       HOME: process.env.HOME ?? copy,
     },
     maxBuffer: 64 * 2 ** 20,
-    timeout: 280_000,
+    timeout: 580_000,
   });
 const scriptOf = (page: string) =>
   shellBlocks(readFileSync(join(root, page), 'utf8'))

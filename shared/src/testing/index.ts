@@ -1,13 +1,12 @@
 // What component tests stand on: a fresh database, a fresh virtual host, keys to sign tokens with, and waiting for conditions.
-// The servers are real; `npm test` starts them and names them in TEST_POSTGRES_URL, TEST_MONGO_URL, TEST_RABBITMQ_URL and TEST_RABBITMQ_MANAGEMENT_URL.
+// What a test does not use is not loaded: there are many of them, each a process of its own. The servers are real; `npm test` starts them and names them in TEST_POSTGRES_URL, TEST_MONGO_URL, TEST_RABBITMQ_URL and TEST_RABBITMQ_MANAGEMENT_URL.
 import { generateKeyPairSync, randomBytes, randomUUIDv7 } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, connect as openSocket, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from 'amqplib';
 import jwt from 'jsonwebtoken';
-import { MongoClient } from 'mongodb';
-import pg from 'pg';
+import type { MongoClient } from 'mongodb';
+import type pg from 'pg';
 import { ACCESS_TOKEN_TYPE, type Role } from '../auth/index.ts';
 import {
   type CloudEvent,
@@ -17,9 +16,7 @@ import {
   type ServiceName,
   serviceNames,
 } from '../contracts/index.ts';
-import { assertTopology, EVENT_EXCHANGE, topologyOf } from '../event-bus/index.ts';
 import { createLogger } from '../logger/index.ts';
-import { migrate } from '../postgres/index.ts';
 
 function serverUrl(name: string): URL {
   const value = process.env[name];
@@ -67,6 +64,7 @@ export async function waitFor<T>(
 
 /** A new PostgreSQL database with the migrations of `dir` applied. */
 export async function createTestPostgres(dir: string): Promise<{ url: string; pool: pg.Pool; drop(): Promise<void> }> {
+  const [{ default: pg }, { migrate }] = await Promise.all([import('pg'), import('../postgres/index.ts')]);
   const admin = serverUrl('TEST_POSTGRES_URL');
   const name = uniqueName();
   const asAdmin = async (statement: string) => {
@@ -92,6 +90,7 @@ export async function createTestPostgres(dir: string): Promise<{ url: string; po
 
 /** A new MongoDB database. */
 export async function createTestMongo(): Promise<{ url: string; client: MongoClient; drop(): Promise<void> }> {
+  const { MongoClient } = await import('mongodb');
   const target = serverUrl('TEST_MONGO_URL');
   target.pathname = uniqueName();
   const client = await MongoClient.connect(target.href);
@@ -162,7 +161,11 @@ export async function createTestVhost(): Promise<TestVhost> {
 
 /** A virtual host of its own, with the topology of these services; of all where none is named. A queue costs the broker a hundredth of a second. */
 export async function createTestBroker(...services: ServiceName[]): Promise<TestBroker> {
-  const vhost = await createTestVhost();
+  const [{ connect }, { assertTopology, EVENT_EXCHANGE, topologyOf }, vhost] = await Promise.all([
+    import('amqplib'),
+    import('../event-bus/index.ts'),
+    createTestVhost(),
+  ]);
   const connection = await connect(vhost.url, { noDelay: true });
   connection.on('error', () => {});
   const channel = await connection.createConfirmChannel();
