@@ -24,7 +24,6 @@ export async function startTestPlatform(options: {
   ownBroker?: boolean;
 }): Promise<Platform> {
   const { portOffset, replicas = 1, ownBroker = false } = options;
-  const { NODE_OPTIONS, ...env } = options.env ?? {};
   const ports = platformPorts(replicas, portOffset);
   // Whoever has them would answer for this platform: the same tests, say, in another folder.
   await waitFor(
@@ -50,8 +49,6 @@ export async function startTestPlatform(options: {
       HOME,
       // A line for each request and message costs a tenth of the time, and nobody reads them.
       LOG_LEVEL: 'warn',
-      // With forty processes on two processors, helper threads are only in each other's way.
-      NODE_OPTIONS: ['--v8-pool-size=0', NODE_OPTIONS].filter(Boolean).join(' '),
       RATE_LIMIT_PER_MINUTE: '0',
       AUTH_RATE_LIMIT_PER_MINUTE: '0',
       ...(MONGO_URL && { MONGO_URL }),
@@ -61,7 +58,7 @@ export async function startTestPlatform(options: {
         // As the run's own broker has it.
         AUDIT_QUEUE_COUNTS_AGE_S: '1',
       }),
-      ...env,
+      ...options.env,
     },
     log: () => {},
     processes,

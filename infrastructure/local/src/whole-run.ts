@@ -28,8 +28,7 @@ const stream = run({
   cwd: root,
   concurrency: CONCURRENCY,
   timeout: TIMEOUT_MS,
-  // As in test/support/platform.ts: so many processes have no use for helper threads.
-  execArgv: ['--v8-pool-size=0', '--import', join(root, 'test/support/contract-watch.ts')],
+  execArgv: ['--import', join(root, 'test/support/contract-watch.ts')],
 });
 stream.on('test:fail', () => {
   process.exitCode = 1;
