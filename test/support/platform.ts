@@ -36,7 +36,7 @@ export async function startTestPlatform(options: {
     60_000,
   );
   const dir = mkdtempSync(join(tmpdir(), 'glasshouse-test-'));
-  const { PATH = '', HOME = '', MONGO_URL } = process.env;
+  const { PATH = '', HOME = '', MONGO_URL, TEST_RABBITMQ_COUNTS_AGE_S } = process.env;
   const processes = createProcessTable(join(dir, 'state.json'));
   const vhost = ownBroker ? undefined : await createTestVhost();
   const platform = await startPlatform({
@@ -55,8 +55,7 @@ export async function startTestPlatform(options: {
       ...(vhost && {
         RABBITMQ_URL: vhost.url,
         RABBITMQ_MANAGEMENT_URL: vhost.managementUrl,
-        // As the run's own broker has it.
-        AUDIT_QUEUE_COUNTS_AGE_S: '1',
+        ...(TEST_RABBITMQ_COUNTS_AGE_S && { AUDIT_QUEUE_COUNTS_AGE_S: TEST_RABBITMQ_COUNTS_AGE_S }),
       }),
       ...options.env,
     },

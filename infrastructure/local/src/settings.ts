@@ -126,9 +126,7 @@ function withUser(address: string, user: string, password: string): string {
 }
 
 /** https://www.rabbitmq.com/docs/uri-spec#the-amqp-uri-scheme: a path of nothing, or of a slash alone, is the usual one here. */
-function vhostOf(brokerUrl: string | undefined): string {
-  return (URL.canParse(brokerUrl ?? '') && decodeURIComponent(new URL(brokerUrl ?? '').pathname.slice(1))) || '/';
-}
+const vhostOf = (brokerUrl: string) => decodeURIComponent(new URL(brokerUrl).pathname.slice(1)) || '/';
 
 /** What the auditor is told: read-only access to every database, the broker's management API and the provider's ledger. */
 export function auditSettings(surroundings: Surroundings, endpoints: Endpoints): Record<string, string> {
@@ -141,7 +139,7 @@ export function auditSettings(surroundings: Surroundings, endpoints: Endpoints):
       rabbitmq === undefined
         ? (env.RABBITMQ_MANAGEMENT_URL ?? '')
         : withUser(rabbitmq.managementUrl, MONITORING, brokerPasswords(secrets)[MONITORING] ?? ''),
-    AUDIT_VHOST: vhostOf(rabbitmq?.url ?? env.RABBITMQ_URL),
+    AUDIT_VHOST: vhostOf(rabbitmq?.url ?? env.RABBITMQ_URL ?? ''),
     // One second is what `startRabbitMq` sets, five is RabbitMQ's default.
     AUDIT_QUEUE_COUNTS_AGE_S: env.AUDIT_QUEUE_COUNTS_AGE_S ?? (rabbitmq === undefined ? '5' : '1'),
     ...(env.SAGA_TIMEOUT_S !== undefined && { SAGA_TIMEOUT_S: env.SAGA_TIMEOUT_S }),

@@ -8,6 +8,7 @@ import { clearAway, killAll } from './clear-away.ts';
 import { createProcessTable, isRunning, readState } from './processes.ts';
 import { scratchFolder } from './scratch.ts';
 import { startMongo, startPostgres, startRabbitMq } from './servers/index.ts';
+import { TEST_CONCURRENCY, TEST_TIMEOUT_MS } from './test-limits.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const cacheDir = join(root, '.local');
@@ -59,7 +60,12 @@ async function startServers(): Promise<NodeJS.ProcessEnv> {
     TMPDIR: temporaryDir,
     NODE_COMPILE_CACHE: given.NODE_COMPILE_CACHE ?? join(cacheDir, 'compile-cache'),
     ...(postgres && { TEST_POSTGRES_URL: postgres.url }),
-    ...(rabbitmq && { TEST_RABBITMQ_URL: rabbitmq.url, TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl }),
+    ...(rabbitmq && {
+      TEST_RABBITMQ_URL: rabbitmq.url,
+      TEST_RABBITMQ_MANAGEMENT_URL: rabbitmq.managementUrl,
+      // What `startRabbitMq` sets; one that is named counts as RabbitMQ does by itself.
+      TEST_RABBITMQ_COUNTS_AGE_S: '1',
+    }),
     TEST_MONGO_URL: mongo?.url ?? mongoUrl,
   };
 }
@@ -111,7 +117,15 @@ async function main(): Promise<number> {
   if (wanted.length === 0) return run(process.execPath, [join(import.meta.dirname, 'whole-run.ts'), ...files], env);
   return run(
     process.execPath,
-    [...watch, '--test', '--test-concurrency=3', '--test-timeout=300000', '--test-reporter=spec', ...options, ...files],
+    [
+      ...watch,
+      '--test',
+      `--test-concurrency=${TEST_CONCURRENCY}`,
+      `--test-timeout=${TEST_TIMEOUT_MS}`,
+      '--test-reporter=spec',
+      ...options,
+      ...files,
+    ],
     env,
   );
 }

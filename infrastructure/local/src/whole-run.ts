@@ -3,11 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { TEST_CONCURRENCY, TEST_TIMEOUT_MS } from './test-limits.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const CONCURRENCY = 4;
-/** Of a test; the longest is the README's, which begins with `npm ci`. */
-const TIMEOUT_MS = 600_000;
 
 const last = 'test/contract.test.ts';
 /** Outages last minutes, most of which is waiting; and a platform of its own takes longer than a service of its own. */
@@ -26,8 +24,8 @@ const running = new Set(files);
 const stream = run({
   files: files.map((file) => join(root, file)),
   cwd: root,
-  concurrency: CONCURRENCY,
-  timeout: TIMEOUT_MS,
+  concurrency: TEST_CONCURRENCY,
+  timeout: TEST_TIMEOUT_MS,
   execArgv: ['--import', join(root, 'test/support/contract-watch.ts')],
 });
 stream.on('test:fail', () => {

@@ -132,18 +132,16 @@ describe('startRabbitMq', () => {
     return message === false ? undefined : message.content.toString();
   }
 
-  it('keeps confirmed messages over a crash; does not collide with another; a stop leaves nothing running', async () => {
-    const first = await startRabbitMq(options('rmq-1'));
+  it('keeps confirmed messages over a crash; two at once do not collide; a stop leaves nothing running', async () => {
+    const [first, second] = await Promise.all([startRabbitMq(options('rmq-1')), startRabbitMq(options('rmq-2'))]);
     const connection = await connect(first.url);
     const channel = await connection.createConfirmChannel();
     channel.sendToQueue('kept', Buffer.from('hello'), { persistent: true });
     await channel.waitForConfirms();
     await connection.close();
-    await first.kill();
-    assert.equal(await accepts(first.ports.epmd), false);
-    // The one that all tests use, which was here before.
-    const other = await connect(process.env.TEST_RABBITMQ_URL ?? '');
-    await other.close();
+    assert.equal(await messageIn(second.url), undefined);
+    await Promise.all([first.kill(), second.kill()]);
+    assert.equal(await accepts(second.ports.epmd), false);
 
     const again = await startRabbitMq({ ...options('rmq-1'), ports: first.ports });
     assert.equal(again.url, first.url);

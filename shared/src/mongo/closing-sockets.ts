@@ -3,8 +3,9 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 
-// https://nodejs.org/api/diagnostics_channel.html#event-netclientsocket; whoever waits then finds the connection closed, and says so.
+// https://nodejs.org/api/diagnostics_channel.html#event-netclientsocket; every client socket of the process is among them, so nobody is woken
+// before all have heard that theirs is closed. Whoever waits then finds it so, and says so.
 subscribe('net.client.socket', (message) => {
   const { socket } = message as { socket: Socket };
-  socket.once('close', () => socket.emit('drain'));
+  socket.once('close', () => process.nextTick(() => socket.emit('drain')));
 });
