@@ -1,6 +1,7 @@
 // The real servers: they start, keep what they were given over stop and crash, do not collide, and leave nothing running.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -155,6 +156,23 @@ describe('startRabbitMq', () => {
     await assert.rejects(connect(again.url.replace(/admin:[^@]+/, 'guest:guest')), /ACCESS_REFUSED/);
     await again.stop();
     for (const port of Object.values(again.ports)) assert.equal(await accepts(port), false);
+  });
+
+  it('with a memory alarm: a connection that publishes is blocked, its message taken when the alarm is over', async () => {
+    const server = await startRabbitMq(options('rmq-3'));
+    const connection = await connect(server.url);
+    const channel = await connection.createConfirmChannel();
+    await server.setMemoryAlarm(true);
+    const blocked = once(connection, 'blocked');
+    channel.sendToQueue('kept', Buffer.from('waits'), { persistent: true });
+    const confirmed = channel.waitForConfirms();
+    assert.deepEqual(await blocked, ['low on memory']);
+    assert.equal(await messageIn(server.url), undefined);
+    await Promise.all([once(connection, 'unblocked'), server.setMemoryAlarm(false)]);
+    await confirmed;
+    assert.equal(await messageIn(server.url), 'waits');
+    await connection.close();
+    await server.kill();
   });
 
   it('when it cannot be had, one line says what to do', async () => {

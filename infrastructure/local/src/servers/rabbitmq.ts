@@ -1,8 +1,10 @@
 // Runs a RabbitMQ node of our own: its own folder, name, cookie, ports and port mapper, on 127.0.0.1 only.
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
 import { accepts, freePorts, isFree } from './ports.ts';
 import { findRabbitMq, type RabbitMqBinaries } from './rabbitmq-packages.ts';
@@ -16,6 +18,11 @@ export type RabbitMqServer = {
   nodeName: string;
   pid: number;
   process: ManagedProcess;
+  /**
+   * Lets the node think that it is out of memory, or that it has enough again: while it does, it reads nothing more from
+   * connections that publish. Takes a second or two; the alarm is on, or off, when it returns.
+   */
+  setMemoryAlarm(on: boolean): Promise<void>;
   /** Stops the node and its port mapper; messages stay. Takes 6 s, of which the management plugin waits 5. */
   stop(): Promise<void>;
   /** Kills both at once, as a crash would. */
@@ -51,6 +58,10 @@ const NODE_NAME = 'rabbit@localhost';
 // The list of quorum queues is written to the disk half a second after its last change: a node killed before that has
 // forgotten new queues with all that was confirmed in them (seen with RabbitMQ 3.10).
 const QUEUE_LIST_SAVED_AFTER_MS = 1_000;
+/** The share of the machine's memory from which on the node takes no more messages. */
+const MEMORY_LIMIT = 0.4;
+
+const run = promisify(execFile);
 
 /**
  * Starts RabbitMQ with the management plugin.
@@ -131,6 +142,9 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
       nodeName: NODE_NAME,
       pid: node.pid,
       process: node,
+      async setMemoryAlarm(on) {
+        await control({ env, binaries }, 'set_vm_memory_high_watermark', on ? '0' : String(MEMORY_LIMIT));
+      },
       async stop() {
         await node.stop(30_000);
         await epmd.stop();
@@ -144,6 +158,12 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
     await epmd.stop();
     throw error;
   }
+}
+
+/** Runs a command of `rabbitmqctl`, which every RabbitMQ has beside its server. */
+async function control({ env, binaries }: Pick<NodeOptions, 'env' | 'binaries'>, ...args: string[]): Promise<void> {
+  const program = join(dirname(realpathSync(binaries.server)), 'rabbitmqctl');
+  await run(program, args, { env: { ...env, ...binaries.env }, cwd: binaries.cwd, timeout: 30_000 });
 }
 
 /** Writes the node's settings and returns its environment. Every setting is known to RabbitMQ 3.10 and 4. */
@@ -165,6 +185,7 @@ function configure(options: {
     'management.tcp.port': ports.management,
     'management.rates_mode': 'none',
     load_definitions: definitionsFile,
+    'vm_memory_high_watermark.relative': MEMORY_LIMIT,
     // A queue's log is held in memory until a file of this size is full (default: 512 MB).
     'raft.wal_max_size_bytes': 32 * 1024 * 1024,
     'log.file.level': 'warning',
