@@ -4,7 +4,7 @@ import type { Part } from '@glasshouse/shared/process';
 import { createBreaker } from '@glasshouse/shared/resilience';
 import { MemoryStore, type Options, type Store } from 'express-rate-limit';
 import { RedisStore } from 'rate-limit-redis';
-import { createClient } from 'redis';
+import type { createClient } from 'redis';
 
 /** A count is worth no longer wait than that. */
 const COUNT_TIMEOUT_MS = 250;
@@ -19,18 +19,7 @@ export interface SharedCounts extends Part {
 }
 
 export function createSharedCounts({ url, logger }: { url: string; logger: Logger }): SharedCounts {
-  const redis = createClient({
-    url,
-    // What can't be counted now is counted here, not later.
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: 10_000,
-    pingInterval: SILENCE_MS / 3,
-    socket: {
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: SILENCE_MS,
-      reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, MAX_RECONNECT_DELAY_MS),
-    },
-  });
+  let redis: ReturnType<typeof createClient> | undefined;
   let isShared = true;
   const tell = (shared: boolean, error?: unknown) => {
     if (shared === isShared) return;
@@ -38,24 +27,41 @@ export function createSharedCounts({ url, logger }: { url: string; logger: Logge
     if (shared) logger.info('rate limits are counted by all copies together again');
     else logger.warn('Redis is gone: each copy counts the rate limits for itself', { error });
   };
-  redis.on('error', (error) => tell(false, error));
   const breakers: { shutdown(): void }[] = [];
 
   return {
     name: 'shared counts',
     async start() {
+      // Loaded here: its modules are as many as all others together, and most gateways count for themselves.
+      const { createClient } = await import('redis');
+      redis = createClient({
+        url,
+        // What can't be counted now is counted here, not later.
+        disableOfflineQueue: true,
+        commandsQueueMaxLength: 10_000,
+        pingInterval: SILENCE_MS / 3,
+        socket: {
+          connectTimeout: CONNECT_TIMEOUT_MS,
+          socketTimeout: SILENCE_MS,
+          reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, MAX_RECONNECT_DELAY_MS),
+        },
+      });
+      redis.on('error', (error) => tell(false, error));
       // Not waited for: it goes on trying, and calls are counted here meanwhile.
       redis.connect().catch(() => {});
     },
     async stop() {
       for (const breaker of breakers) breaker.shutdown();
-      redis.destroy();
+      redis?.destroy();
     },
     storeOf(name) {
       const own = new MemoryStore();
       const shared = new RedisStore({
         prefix: `glasshouse:rate:${name}:`,
-        sendCommand: (...command: string[]) => redis.sendCommand(command),
+        sendCommand: async (...command: string[]) => {
+          if (redis === undefined) throw new Error('Redis is not connected yet');
+          return redis.sendCommand(command);
+        },
       });
       let options: Options;
       let scripts: Promise<unknown> | undefined;

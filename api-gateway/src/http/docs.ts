@@ -1,13 +1,14 @@
 // The API document, and a page to read and try it: Swagger UI, with all that it needs from this server.
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { mountRows } from '@glasshouse/shared/http';
 import type { Express, RequestHandler } from 'express';
-import { getAbsoluteFSPath } from 'swagger-ui-dist';
 
 const here = join(import.meta.dirname, '../..');
-const swaggerDir = getAbsoluteFSPath();
+const compress = promisify(gzip);
 
 const files = [
   // Made by `npm run generate` from the routes of all services.
@@ -16,7 +17,8 @@ const files = [
   { path: '/api/docs/page.js', file: join(here, 'docs-page/page.js') },
   ...['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'].map((name) => ({
     path: `/api/docs/${name}`,
-    file: join(swaggerDir, name),
+    // Found, not imported: the package would run all of itself, which is for browsers.
+    file: fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)),
   })),
 ].map((row) => ({ ...row, method: 'get' as const }));
 
@@ -27,10 +29,14 @@ const headers = {
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 
-/** A file as it is sent: read and compressed once, so that an answer costs no more than its bytes. */
-function load(file: string) {
-  const plain = readFileSync(file);
-  return { type: extname(file), plain, zipped: gzipSync(plain) };
+/** A file as it is sent: read and compressed at its first answer, so that each further one costs no more than its bytes. */
+function createPage(file: string) {
+  let loaded: Promise<{ plain: Buffer; zipped: Buffer }> | undefined;
+  const load = async () => {
+    const plain = await readFile(file);
+    return { plain, zipped: await compress(plain) };
+  };
+  return { type: extname(file), content: () => (loaded ??= load()) };
 }
 
 /**
@@ -39,10 +45,11 @@ function load(file: string) {
  */
 export function mountDocs(app: Express, limit: RequestHandler[]): void {
   mountRows(app, files, ({ file }) => {
-    const { type, plain, zipped } = load(file);
+    const { type, content } = createPage(file);
     return [
       ...limit,
-      (request, response) => {
+      async (request, response) => {
+        const { plain, zipped } = await content();
         response.set(headers).vary('Accept-Encoding').type(type);
         if (request.acceptsEncodings('gzip', 'identity') === 'gzip')
           response.set('Content-Encoding', 'gzip').send(zipped);

@@ -1,5 +1,4 @@
 // Applies a service's migrations, by its owner role; the role that the service runs under may not change the schema.
-import { runner } from 'node-pg-migrate';
 import type { Logger } from '../logger/index.ts';
 
 /**
@@ -8,6 +7,8 @@ import type { Logger } from '../logger/index.ts';
  */
 export async function migrate(options: { url: string; dir: string; logger: Logger }): Promise<void> {
   const { url, dir, logger } = options;
+  // Loaded here: a service has this file's neighbours in hand, and never migrates.
+  const { runner } = await import('node-pg-migrate');
   const applied = await runner({
     databaseUrl: url,
     dir,
