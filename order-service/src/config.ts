@@ -28,6 +28,8 @@ export const settings = {
   PRODUCT_SERVICE_TIMEOUT_MS: positiveInt(2_000),
   /** How long an order may stay pending, in seconds. */
   SAGA_TIMEOUT_S: positiveInt(120),
+  /** How many orders may be pending before new ones are refused; 0 = not limited. */
+  MAX_PENDING_ORDERS: nonNegativeInt(1_000),
   /** How often overdue orders are looked for, in milliseconds. */
   DEADLINE_SWEEP_INTERVAL_MS: positiveInt(1_000),
   /** How long nothing must have waited in the queue before an overdue order is cancelled, in milliseconds: what a copy that died held is back by then. */

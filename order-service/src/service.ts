@@ -11,6 +11,7 @@ import {
 } from '@glasshouse/shared/postgres';
 import { createService } from '@glasshouse/shared/process';
 import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import { createAdmission } from './admission.ts';
 import { createProductClient } from './clients/product-client.ts';
 import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
@@ -48,6 +49,7 @@ export function createOrderService(config: Config) {
   const deps: Deps = {
     db: database,
     products: createProductClient({ urls: config.PRODUCT_SERVICE_URL, timeoutMs: config.PRODUCT_SERVICE_TIMEOUT_MS }),
+    admission: createAdmission({ db: database, maxPending: config.MAX_PENDING_ORDERS }),
     sagaTimeoutS: config.SAGA_TIMEOUT_S,
   };
   const consumer = createConsumer({

@@ -123,6 +123,15 @@ export async function listOrders(
   return rows.map(toOrder);
 }
 
+/** How many orders are pending, counted up to `atMost`. The order is for the planner: it takes the index that holds nothing but these. */
+export async function countPending(db: Queryable, atMost: number): Promise<number> {
+  const { rows } = await db.query<{ pending: number }>(
+    `select count(*) as pending from (select 1 from orders where status = 'pending' order by pay_by limit $1) as counted`,
+    [atMost],
+  );
+  return rows[0]?.pending ?? 0;
+}
+
 /** The pending orders whose deadline lies before `before`, the oldest deadlines first. */
 export async function listOverdueOrders(
   db: Queryable,

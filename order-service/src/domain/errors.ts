@@ -18,6 +18,11 @@ export const priceChanged = () =>
     'order.price-changed',
     'The total differs from the one that you expect: a price has changed.',
   );
+/** The client's to wait, not ours to be mended: as a 4xx it opens no circuit at the gateway. */
+export const tooManyPending = () =>
+  new AppError('throttled', 'order.too-many-pending', 'Too many orders are waiting to be decided: try again later.', {
+    retryAfterS: 1,
+  });
 export const productServiceUnavailable = () =>
   new AppError('unavailable', 'product-service.unavailable', 'product-service gave an answer that makes no sense.', {
     retryAfterS: 1,

@@ -7,7 +7,7 @@ import { findOrder, insertOrder } from '../data/order-repository.ts';
 import { findPrices, upsertPrice } from '../data/price-list-repository.ts';
 import { tell } from '../data/timeline-repository.ts';
 import type { Deps } from '../deps.ts';
-import { orderNotFound, priceChanged, unknownProduct } from '../domain/errors.ts';
+import { orderNotFound, priceChanged, tooManyPending, unknownProduct } from '../domain/errors.ts';
 import { type Order, type OrderItem, place, totalOf } from '../domain/order.ts';
 
 export interface PlaceOrder {
@@ -21,12 +21,13 @@ export interface PlaceOrder {
 
 /**
  * @returns the order; where the request was made before, that one as it is now
- * @throws AppError for an unknown product, mixed currencies, a changed price, or a key used with another body
+ * @throws AppError where too many orders are pending, for an unknown product, mixed currencies, a changed price, or a key used with another body
  */
 export async function placeOrder(command: PlaceOrder, deps: Deps): Promise<Order> {
   const { request, userId, shippingAddress, paymentMethod } = command;
   const earlier = await findIdempotent(deps.db, request);
   if (earlier !== undefined) return getPlaced(earlier, deps);
+  if (!(await deps.admission.admit())) throw tooManyPending();
 
   let items: OrderItem[];
   try {

@@ -9,6 +9,7 @@ import {
   orderNotShippable,
   priceChanged,
   productServiceUnavailable,
+  tooManyPending,
   unknownProduct,
 } from '../domain/errors.ts';
 import { cancelOrder } from '../handlers/cancel-order.ts';
@@ -40,6 +41,7 @@ export const routes = (deps: Deps): Route[] => [
       unknownProduct('019b8d2b-8c00-7af8-b33f-d5143135f3c8'),
       mixedCurrencies(),
       priceChanged(),
+      tooManyPending(),
       productServiceUnavailable(),
     ],
     async handle({ user: { userId }, body, operation, idempotencyKey: key }) {
