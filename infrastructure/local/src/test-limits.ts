@@ -3,5 +3,5 @@
 /** How many test files run at once. */
 export const TEST_CONCURRENCY = 4;
 
-/** How long a test may take; the longest is the README's, which begins with `npm ci`. */
+/** How long a test may take; the longest is the README's. */
 export const TEST_TIMEOUT_MS = 600_000;
