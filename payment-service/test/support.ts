@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSimulator } from '@glasshouse/payment-simulator';
+import { createProvider, type LedgerCharge } from '@glasshouse/payment-simulator/client';
 import { type CloudEvent, inventoryReserved, orderCancelled, orderCreated } from '@glasshouse/shared/contracts';
 import {
   createClient,
@@ -15,7 +16,6 @@ import {
   testEvent,
   waitFor,
 } from '@glasshouse/shared/testing';
-import { createProvider, type LedgerCharge } from '../../test/support/provider.ts';
 import { loadConfig } from '../src/config.ts';
 import { createPaymentService } from '../src/service.ts';
 

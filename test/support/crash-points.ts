@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { createProvider } from '@glasshouse/payment-simulator/client';
 import type { ServiceName } from '@glasshouse/shared/contracts';
 import { type Reply, waitFor } from '@glasshouse/shared/testing';
 import { loadConfig } from '../../infrastructure/auditor/src/config.ts';
@@ -9,7 +10,6 @@ import { audit } from '../../infrastructure/auditor/src/index.ts';
 import { readMailbox } from '../../infrastructure/local/src/mailbox.ts';
 import type { Platform } from '../../infrastructure/local/src/platform.ts';
 import type { Halts, Step } from './halt-points.ts';
-import { createProvider } from './provider.ts';
 import { type Customer, createShop } from './shop.ts';
 
 /** What is to be paid for an order, in minor units: 2 of the first product, 3 of the second. */

@@ -1,7 +1,8 @@
 // How an order can end: one row for each way, with what people, the clock and the payment provider do on the way, and the state that every order of
 // arrival has to lead to.
+
+import type { MoodTerms } from '@glasshouse/payment-simulator/client';
 import type { Listener } from './matrix-books.ts';
-import type { MoodTerms } from './provider.ts';
 
 /** What has happened to an order so far. */
 export interface Seen {

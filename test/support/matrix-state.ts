@@ -1,9 +1,9 @@
 // What can be seen of an order that has come to its end, and what has to be seen.
 import { isDeepStrictEqual } from 'node:util';
+import type { LedgerCharge } from '@glasshouse/payment-simulator/client';
 import { waitFor } from '@glasshouse/shared/testing';
 import { type Ending, type Outcome, PRICE, QUANTITY } from './matrix-endings.ts';
 import type { OrderInHand, World } from './matrix-world.ts';
-import type { LedgerCharge } from './provider.ts';
 
 /** In the words of an outcome. Amounts in minor units. */
 interface State {

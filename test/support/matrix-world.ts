@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createProvider } from '@glasshouse/payment-simulator/client';
 import type { Reply } from '@glasshouse/shared/testing';
 import { waitFor } from '@glasshouse/shared/testing';
 import type { Platform } from '../../infrastructure/local/src/platform.ts';
@@ -9,7 +10,6 @@ import { type Listener, type Look, listeners, openBooks } from './matrix-books.t
 import { type Ending, type Hands, PRICE, QUANTITY } from './matrix-endings.ts';
 import { type Told, takeOverNetwork } from './matrix-network.ts';
 import { startTestPlatform } from './platform.ts';
-import { createProvider } from './provider.ts';
 import { type Customer, createShop } from './shop.ts';
 
 /** Long enough for nearly every order to come to its end; what the deadline overtakes is walked again. */

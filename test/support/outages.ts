@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createProvider } from '@glasshouse/payment-simulator/client';
 import type { ServiceName } from '@glasshouse/shared/contracts';
 import { EVENT_EXCHANGE, fullTopology, MAIN_KEY, queueOf } from '@glasshouse/shared/event-bus';
 import { waitFor } from '@glasshouse/shared/testing';
@@ -9,7 +10,6 @@ import { type ConsumeMessage, connect } from 'amqplib';
 import { loadConfig } from '../../infrastructure/auditor/src/config.ts';
 import { audit } from '../../infrastructure/auditor/src/index.ts';
 import { startTestPlatform } from './platform.ts';
-import { createProvider } from './provider.ts';
 import { type Customer, createShop } from './shop.ts';
 
 export interface Placed {

@@ -35,12 +35,16 @@ export async function storeMail(dir: string, content: Buffer): Promise<string> {
   return name;
 }
 
-/** All mails, oldest first. */
-export async function readMailbox(dir: string): Promise<Mail[]> {
+/**
+ * All mails, oldest first.
+ * @param since only those that were taken then or later
+ */
+export async function readMailbox(dir: string, since = new Date(0)): Promise<Mail[]> {
   const files = await readdir(dir).catch(() => []);
+  const first = since.toISOString().replaceAll(':', '');
   return Promise.all(
     files
-      .filter((name) => name.endsWith('.eml'))
+      .filter((name) => name.endsWith('.eml') && name >= first)
       .sort()
       .map((name) => readMail(dir, name)),
   );

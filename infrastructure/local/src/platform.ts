@@ -90,6 +90,8 @@ export interface PlatformOptions {
   /** Gives up a start that is under way. */
   signal?: AbortSignal;
   fsync?: boolean;
+  /** Has the last word on what a copy is told, each time it starts: to put something between it and its servers, say. */
+  adjust?: (copy: Copy, settings: NodeJS.ProcessEnv) => Promise<NodeJS.ProcessEnv>;
 }
 
 /**
@@ -98,6 +100,7 @@ export interface PlatformOptions {
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { replicas = 1, portOffset = 0, log, restart = true, fsync = true, signal } = options;
+  const { adjust = async (_copy, settings) => settings } = options;
   const { restartServices = restart } = options;
   const dir = resolve(options.dir);
   const cacheDir = resolve(options.cacheDir ?? dir);
@@ -325,13 +328,14 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await onFreePort((await isFree(usual)) ? usual : undefined, async (metricsPort) => {
       if (metricsPort !== usual) log(`${name}: port ${usual} is taken, its metrics are on ${metricsPort}`);
       const launch = async () => {
+        const env = { ...settings, PORT: String(port), METRICS_PORT: String(metricsPort) };
         const child = await table.start({
           name,
           stage: 'service',
           command: process.execPath,
           args: [...telemetry, 'src/main.ts'],
           cwd: join(ROOT, service.name),
-          env: { ...settings, PORT: String(port), METRICS_PORT: String(metricsPort) },
+          env: await adjust(copy, env),
           logFile: logFile(name),
           port,
         });

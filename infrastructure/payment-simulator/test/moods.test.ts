@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { waitFor } from '@glasshouse/shared/testing';
 import Stripe from 'stripe';
-import type { MoodRule, MoodTerms, Provider } from '../../../test/support/provider.ts';
+import type { MoodRule, MoodTerms, Provider } from '../src/client.ts';
 import { apiKey, post, type RunningSimulator, startSimulator, stripeClient } from './support.ts';
 
 const failed = { statusCode: 500, type: 'StripeAPIError', rawType: 'api_error' };

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Stripe from 'stripe';
-import { createProvider, type Provider } from '../../../test/support/provider.ts';
+import { createProvider, type Provider } from '../src/client.ts';
 import { createSimulator, type Simulator, type SimulatorOptions } from '../src/simulator.ts';
 
 export const apiKey = 'sk_test_key';

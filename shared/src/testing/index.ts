@@ -3,7 +3,7 @@
 // What a test does not use is not loaded: there are many of them, each a process of its own.
 import { generateKeyPairSync, randomBytes, randomUUIDv7 } from 'node:crypto';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, connect as openSocket, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import jwt from 'jsonwebtoken';
 import type { MongoClient } from 'mongodb';
@@ -18,6 +18,8 @@ import {
   serviceNames,
 } from '../contracts/index.ts';
 import { createLogger } from '../logger/index.ts';
+
+export { createTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 function serverUrl(name: string): URL {
   const value = process.env[name];
@@ -240,62 +242,6 @@ export function testEvent<D extends EventDefinition>(
     ...(causationId !== undefined && { causationid: causationId }),
     data: fact.data,
   } as EventOf<D>;
-}
-
-export interface TcpProxy {
-  /** The target's URL with the proxy's host and port in it. */
-  url: string;
-  /** Ends every connection, and each new one at once, until `restore`. */
-  cut(): void;
-  restore(): void;
-  stop(): Promise<void>;
-}
-
-/** Stands between a service and a server, so that a test can take the server away and give it back. */
-export async function createTcpProxy(target: string): Promise<TcpProxy> {
-  const url = new URL(target);
-  const port = Number(url.port);
-  const host = url.hostname;
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const cut = () => {
-    isCut = true;
-    for (const socket of sockets) socket.destroy();
-  };
-  const server = createTcpServer((incoming) => {
-    if (isCut) {
-      incoming.destroy();
-      return;
-    }
-    const outgoing = openSocket({ host, port, noDelay: true });
-    incoming.setNoDelay(true);
-    for (const [from, to] of [
-      [incoming, outgoing],
-      [outgoing, incoming],
-    ] as const) {
-      sockets.add(from);
-      from.pipe(to);
-      from.on('error', () => {});
-      from.on('close', () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url.hostname = '127.0.0.1';
-  url.port = String((server.address() as AddressInfo).port);
-  return {
-    url: url.href,
-    cut,
-    restore() {
-      isCut = false;
-    },
-    async stop() {
-      cut();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }
 
 export interface TestKeys {

@@ -1,7 +1,7 @@
 // The payment provider of a running platform: how it is to behave, and what it has in its books.
-import type { MoodRule, MoodTerms } from '@glasshouse/payment-simulator';
+import type { MoodRule, MoodTerms } from './domain/mood.ts';
 
-export type { MoodRule, MoodTerms } from '@glasshouse/payment-simulator';
+export type { MoodRule, MoodTerms } from './domain/mood.ts';
 
 /** Amounts in minor units, currencies in lower case. */
 export interface LedgerCharge {
