@@ -9,6 +9,7 @@ export { type Config, loadConfig, readEnvironment } from './config.ts';
 export type { EquationResult, Finding } from './equations.ts';
 export type { Quiet } from './quiet.ts';
 export { Unreachable } from './read/source.ts';
+export { asText } from './report.ts';
 export type { Totals } from './totals.ts';
 
 export interface Audit {

@@ -1,0 +1,41 @@
+// What the command makes of its arguments.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readArguments, WrongArgument } from './arguments.ts';
+import type { Scenario } from './scenario.ts';
+
+const named = (name: string, isOnRequest = false): Scenario => ({ name, says: '', isOnRequest, round: async () => {} });
+const all = [named('kill-a'), named('kill-b'), named('killer'), named('soak', true)];
+const chosen = (...args: string[]) => readArguments(args, all).scenarios.map(({ name }) => name);
+
+test('all scenarios, but for those that have to be asked for', () => {
+  assert.deepEqual(chosen(), ['kill-a', 'kill-b', 'killer']);
+  assert.deepEqual(chosen('--scenario', 'all,soak'), ['kill-a', 'kill-b', 'killer', 'soak']);
+});
+
+test('a name stands for itself, and for those that begin with it and a hyphen', () => {
+  assert.deepEqual(chosen('--scenario', 'kill'), ['kill-a', 'kill-b']);
+  assert.deepEqual(chosen('--scenario', 'kill-b, kill'), ['kill-b', 'kill-a']);
+});
+
+test('the orders are shared out among the scenarios', () => {
+  assert.equal(readArguments(['--orders', '1000'], all).orders, 334);
+  assert.equal(readArguments(['--orders', '3'], all).orders, 10);
+});
+
+test('a seed is made up where none is given', () => {
+  assert.equal(readArguments(['--seed', 'seven'], all).seed, 'seven');
+  assert.notEqual(readArguments([], all).seed, readArguments([], all).seed);
+});
+
+for (const args of [
+  ['--scenario', 'nothing'],
+  ['--orders', 'many'],
+  ['--rate', '0'],
+  ['--deadline', '-1'],
+  ['--what'],
+  ['kill'],
+])
+  test(`${args.join(' ')}: a clear error`, () => {
+    assert.throws(() => readArguments(args, all), WrongArgument);
+  });
