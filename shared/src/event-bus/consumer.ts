@@ -31,7 +31,8 @@ export interface Consumer extends Part {
   consumingSince(): number | undefined;
   /**
    * Whether the queue holds no message that waits to be delivered, and everything delivered here by then was handled: nothing given back,
-   * nothing sent to a retry. False where the broker can't say. What another copy holds is not seen.
+   * nothing sent to a retry. False where the broker can't say, and while it takes no messages: then nobody can send what we wait for.
+   * What another copy holds is not seen.
    */
   hasCaughtUp(): Promise<boolean>;
 }
@@ -93,6 +94,8 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
   const queue = queueOf(service);
   const byType = new Map(subscriptions.map((subscription) => [subscription.definition.type, subscription]));
   const underWay = new Set<Promise<void>>();
+  /** Messages at fault on their way to a retry or to the dead letters. */
+  const moving = new Set<Promise<void>>();
   const stopping = new AbortController();
   let channel: Channel | undefined;
   let consumerTag: string | undefined;
@@ -106,8 +109,28 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     if (on === channel) action();
   };
 
-  const moveTo = async (exchange: string, key: string, message: ConsumeMessage, attempts: number, reason: string) => {
+  const track = (works: Set<Promise<void>>, work: Promise<void>) => {
+    const ended = work
+      .catch((error) => {
+        logger.error('a message could not be settled', { error });
+      })
+      .finally(() => works.delete(ended));
+    works.add(ended);
+  };
+
+  /** Waits, with the message in hand, until the broker takes it. */
+  const moveTo = async (
+    on: Channel,
+    [exchange, key]: [exchange: string, key: string],
+    message: ConsumeMessage,
+    attempts: number,
+    error: unknown,
+  ) => {
     const { properties } = message;
+    // Given back, it would come again at once: with every round closer to the delivery limit.
+    await publisher.whenReady(stopping.signal);
+    // Or lost meanwhile, and so on its way to a consumer again.
+    if (on !== channel) return;
     await publisher.publish(exchange, key, message.content, {
       messageId: `${originalMessageId(properties.messageId ?? randomUUIDv7())}#${attempts}`,
       contentType: properties.contentType,
@@ -115,7 +138,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
       headers: {
         traceparent: properties.headers?.traceparent,
         [ATTEMPTS_HEADER]: attempts,
-        [REASON_HEADER]: reason.slice(0, 1_000),
+        [REASON_HEADER]: describe(error).slice(0, 1_000),
         [FAILED_AT_HEADER]: new Date().toISOString(),
       },
     });
@@ -131,7 +154,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           attempts,
           messageId: message.properties.messageId,
         });
-        await moveTo(deadExchangeOf(service), DEAD_KEY, message, attempts, describe(error));
+        await moveTo(on, [deadExchangeOf(service), DEAD_KEY], message, attempts, error);
       } else {
         logger.warn('a message failed; it is tried again', {
           error,
@@ -139,7 +162,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           seconds,
           messageId: message.properties.messageId,
         });
-        await moveTo(retryExchangeOf(service), `${seconds}s`, message, attempts, describe(error));
+        await moveTo(on, [retryExchangeOf(service), `${seconds}s`], message, attempts, error);
       }
       settle(on, () => on.ack(message));
     } catch (failure) {
@@ -190,8 +213,9 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           settle(on, () => on.ack(message));
         } catch (error) {
           unhandled += 1;
+          // Not in this one's turn: it may take as long as the broker takes no messages, and the others go on meanwhile.
+          if (isFault(error)) return track(moving, onFault(on, message, error));
           // What is neither fault nor outage is contention that lasted; the queue is the place to wait.
-          if (isFault(error)) return onFault(on, message, error);
           if (classifyFailure(error) === 'dependency-down') pause(error);
           settle(on, () => on.nack(message, false, true));
         }
@@ -211,11 +235,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
         setTimeout(() => startConsuming().catch(() => {}), 1_000).unref();
         return;
       }
-      const work = receive(on, message).catch((error) => {
-        logger.error('a message could not be settled', { error });
-      });
-      underWay.add(work);
-      work.finally(() => underWay.delete(work));
+      track(underWay, receive(on, message));
     });
     consumerTag = tag;
     since = performance.now();
@@ -255,7 +275,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     await startConsuming();
   };
 
-  broker.keepChannel(
+  broker.consuming.keepChannel(
     (connection) => connection.createChannel(),
     async (opened) => {
       await opened.prefetch(prefetch);
@@ -277,11 +297,12 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     async hasCaughtUp() {
       const on = channel;
       const seen = { since, unhandled };
-      if (on === undefined || since === undefined) return false;
+      if (on === undefined || since === undefined || !publisher.isReady()) return false;
       try {
         if ((await on.checkQueue(queue)).messageCount > 0) return false;
         await Promise.all([...underWay]);
         if ((await on.checkQueue(queue)).messageCount > 0) return false;
+        if (moving.size > 0 || !publisher.isReady()) return false;
         return on === channel && !paused && seen.since === since && seen.unhandled === unhandled;
       } catch {
         return false;
@@ -292,6 +313,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
       await stopConsuming();
       stopping.abort();
       await Promise.all([...underWay]);
+      await Promise.all([...moving]);
       await channel?.close().catch(() => {});
     },
   };

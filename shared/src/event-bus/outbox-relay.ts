@@ -105,7 +105,8 @@ export function createOutboxRelay(options: {
     }
   };
   const sweep = () => {
-    if (stopped || sweeping !== undefined || send.opened) return;
+    // What is claimed while the broker takes nothing would only be given back.
+    if (stopped || sweeping !== undefined || send.opened || !publisher.isReady()) return;
     sweeping = track(
       sweepOnce()
         .catch((error) => {
@@ -119,7 +120,7 @@ export function createOutboxRelay(options: {
 
   store.onCommitted((rows) => {
     for (const row of rows) {
-      if (underWay.size >= MAX_IN_FLIGHT) track(giveBack(row.id));
+      if (underWay.size >= MAX_IN_FLIGHT || !publisher.isReady()) track(giveBack(row.id));
       else track(relay(row));
     }
   });
@@ -127,7 +128,8 @@ export function createOutboxRelay(options: {
   send.on('close', sweep);
   publisher.onReady(() => {
     send.close();
-    sweep();
+    // One that is under way has met rows that could not be sent.
+    Promise.resolve(sweeping).then(sweep);
   });
 
   return {

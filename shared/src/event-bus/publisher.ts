@@ -1,4 +1,5 @@
 // Publishing that is known to have worked: confirmed by the broker, and routed to at least one queue.
+import { EventEmitter, once } from 'node:events';
 import type { ConfirmChannel, Options } from 'amqplib';
 import type { Broker } from './broker.ts';
 
@@ -13,6 +14,10 @@ export interface Publisher {
     content: Buffer,
     options: Options.Publish & { messageId: string },
   ): Promise<void>;
+  /** Whether publishing is possible: connected, and not told by the broker that it takes no messages for now. */
+  isReady(): boolean;
+  /** Resolves as soon as publishing is possible; rejects where `signal` comes first. */
+  whenReady(signal: AbortSignal): Promise<void>;
   /** Calls `listener` whenever publishing has become possible. */
   onReady(listener: () => void): void;
 }
@@ -23,21 +28,27 @@ export class NotPublished extends Error {
   override name = 'NotPublished';
 }
 
-export function createPublisher(broker: Pick<Broker, 'keepChannel' | 'state'>): Publisher {
-  const listeners: (() => void)[] = [];
+export function createPublisher({ publishing }: Pick<Broker, 'publishing'>): Publisher {
+  const events = new EventEmitter<{ ready: [] }>().setMaxListeners(0);
   const pending = new Set<(error: Error) => void>();
   let channel: ConfirmChannel | undefined;
 
   const returnedBy = new WeakMap<ConfirmChannel, Set<string>>();
 
-  broker.keepChannel(
+  const isReady = () => channel !== undefined && publishing.state() !== 'blocked';
+  const tellIfReady = () => {
+    if (isReady()) events.emit('ready');
+  };
+
+  publishing.onUnblocked(tellIfReady);
+  publishing.keepChannel(
     (connection) => connection.createConfirmChannel(),
     async (opened) => {
       const returned = new Set<string>();
       opened.on('return', (message) => returned.add(message.properties.messageId));
       returnedBy.set(opened, returned);
       channel = opened;
-      for (const listener of listeners) listener();
+      tellIfReady();
     },
     () => {
       channel = undefined;
@@ -46,12 +57,16 @@ export function createPublisher(broker: Pick<Broker, 'keepChannel' | 'state'>): 
   );
 
   return {
-    onReady: (listener) => listeners.push(listener),
+    isReady,
+    async whenReady(signal) {
+      if (!isReady()) await once(events, 'ready', { signal });
+    },
+    onReady: (listener) => void events.on('ready', listener),
     publish(exchange, routingKey, content, options) {
       return new Promise((resolve, reject) => {
         const current = channel;
         if (current === undefined) return reject(new NotPublished('no connection to the broker'));
-        if (broker.state() === 'blocked') return reject(new NotPublished('the broker takes no messages for now'));
+        if (publishing.state() === 'blocked') return reject(new NotPublished('the broker takes no messages for now'));
         const settle = (error?: Error) => {
           clearTimeout(timer);
           if (!pending.delete(settle)) return;
