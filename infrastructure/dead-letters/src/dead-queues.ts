@@ -62,19 +62,27 @@ export async function withDeadQueues<T>(url: string, work: (queues: DeadQueues) 
     }
   };
 
-  const connection = await attempt('reach the broker', () =>
-    connect(target.href, {
-      noDelay: true,
-      timeout: CONNECT_TIMEOUT_MS,
-      clientProperties: { connection_name: 'dead-letters' },
-    }),
-  );
-  // What is under way when the connection or the channel is lost fails and says so.
-  connection.on('error', () => {});
+  const open = async (role: string): Promise<ChannelModel> => {
+    const connection = await attempt('reach the broker', () =>
+      connect(target.href, {
+        noDelay: true,
+        timeout: CONNECT_TIMEOUT_MS,
+        clientProperties: { connection_name: `dead-letters ${role}` },
+      }),
+    );
+    // What is under way when the connection or the channel is lost fails and says so.
+    connection.on('error', () => {});
+    return connection;
+  };
+
+  const connection = await open('consumer');
+  // Of its own: a broker that takes no messages for now reads nothing from it, and has to hear what is given back.
+  let publishing: ChannelModel | undefined;
   try {
     const channel = await connection.createChannel();
     channel.on('error', () => {});
-    const publisher = await openPublisher(connection);
+    publishing = await open('publisher');
+    const publisher = await openPublisher(publishing);
     const held = new Set<GetMessage>();
     const remove = (message: GetMessage) => {
       channel.ack(message);
@@ -124,7 +132,7 @@ export async function withDeadQueues<T>(url: string, work: (queues: DeadQueues) 
     await attempt('give back what was looked at', giveBack);
     return result;
   } finally {
-    await connection.close().catch(() => {});
+    await Promise.allSettled([connection.close(), publishing?.close()]);
   }
 }
 
@@ -133,16 +141,23 @@ const isWorn = ({ properties }: GetMessage) => Number(properties.headers?.['x-de
 /** Publishes on this one connection; where it is lost, the tool fails, and does not connect anew. */
 async function openPublisher(connection: ChannelModel): Promise<Publisher> {
   const opening: Promise<void>[] = [];
+  let isBlocked = false;
+  connection.on('blocked', () => {
+    isBlocked = true;
+  });
   const publisher = createPublisher({
-    state: () => 'up',
-    keepChannel(open, opened, lost) {
-      opening.push(
-        open(connection).then((channel) => {
-          channel.on('error', () => {});
-          channel.on('close', lost);
-          return opened(channel);
-        }),
-      );
+    publishing: {
+      state: () => (isBlocked ? 'blocked' : 'up'),
+      onUnblocked() {},
+      keepChannel(open, opened, lost) {
+        opening.push(
+          open(connection).then((channel) => {
+            channel.on('error', () => {});
+            channel.on('close', lost);
+            return opened(channel);
+          }),
+        );
+      },
     },
   });
   await Promise.all(opening);

@@ -107,3 +107,5 @@ try {
   else console.error(isExpected ? message : error);
   process.exitCode = 2;
 }
+// Without it the socket of a publishing connection would keep us until a broker that takes no messages does again, and reads its end.
+process.exit();
