@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { createProcessTable } from '../../infrastructure/local/src/processes.ts';
 import { managementRequest, type RabbitMqServer, startRabbitMq } from '../../infrastructure/local/src/servers/index.ts';
 import { orderCancelled, paymentFailed } from '../src/contracts/index.ts';
 import {
@@ -52,6 +53,8 @@ before(async () => {
     dir: join(dir, 'rabbitmq'),
     cacheDir: join(root, '.local/rabbitmq-dist'),
     log: () => {},
+    // Whoever clears away what a killed test has left finds it there.
+    processes: createProcessTable(join(dir, 'state.json')),
   });
   process.env.TEST_RABBITMQ_URL = server.url;
   process.env.TEST_RABBITMQ_MANAGEMENT_URL = server.managementUrl;
