@@ -173,7 +173,8 @@ export const crashSettings = {
 };
 
 const TRY_AGAIN_MS = 250;
-const LOOK_AGAIN_MS = 500;
+/** Half a hundred orders are waited for at once, and each look passes through all services. */
+const LOOK_AGAIN_MS = 1_500;
 const LONGEST_MS = 120_000;
 
 /** Repeats a call as a customer would whom the shop tells, or lets guess, that it can't answer right now. */

@@ -55,7 +55,7 @@ export async function createWorld(options: { copies: number; portOffset: number 
 
 async function inhabit(platform: Platform) {
   const shop = createShop(platform.gatewayUrl);
-  // Passwords are hashed slowly on purpose: on a busy machine, too slowly for the gateway's patience.
+  // On a busy machine a first login may take longer than the gateway has patience.
   const patiently = (enter: () => Promise<Customer>) => waitFor('somebody is logged in', enter, PATIENCE_MS);
   const [admin, alice, bob] = (await Promise.all([shop.admin, shop.alice, shop.register].map(patiently))) as [
     Customer,

@@ -1,5 +1,5 @@
 // Databases and roles on an embedded PostgreSQL, with passwords of this machine's own.
-import { limitPostgresRights, provisionPostgres } from '@glasshouse/provision';
+import { limitPostgresRights, provisionPostgres } from '@glasshouse/provision/postgres';
 import type { Secrets } from './secrets.ts';
 
 /** A service's database, as each of its three kinds of user reaches it. */

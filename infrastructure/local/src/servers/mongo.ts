@@ -3,7 +3,6 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { MongoClient } from 'mongodb';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
 import { accepts, onFreePort } from './ports.ts';
 import { findOnPath } from './rabbitmq-packages.ts';
@@ -113,6 +112,8 @@ const urlOf = (port: number) => `mongodb://127.0.0.1:${port}/?replicaSet=rs0`;
 
 /** Makes the node a replica set of its own, under the port it has today, and waits until it takes writes. */
 async function becomePrimary(port: number): Promise<void> {
+  // Loaded here: the stand-in needs none of it.
+  const { MongoClient } = await import('mongodb');
   const client = new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`);
   try {
     const admin = client.db('admin');
