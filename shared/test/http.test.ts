@@ -3,10 +3,14 @@ import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { Writable } from 'node:stream';
 import { after, before, beforeEach, test } from 'node:test';
+import winston from 'winston';
 import { z } from 'zod';
 import { createTokenVerifier, jwksOverHttp } from '../src/auth/index.ts';
+import { AppError } from '../src/errors/index.ts';
 import { createHttpApp, type HttpServer, MAX_BODY_BYTES, noContent, ok, type Route, route } from '../src/http/index.ts';
+import { createLogger } from '../src/logger/index.ts';
 import { setupContext } from '../src/telemetry/index.ts';
 import { createTestKeys, quietLogger, type TestKeys, waitFor } from '../src/testing/index.ts';
 
@@ -219,4 +223,51 @@ test('a refused request: is not waited for where its body goes on and on', async
   for (let sent = 0; sent < 10; sent += 1) refused.send('x'.repeat(MAX_BODY_BYTES));
   await waitFor('it is answered', () => refused.got().includes('"token.missing"'));
   await refused.ended.catch(() => {});
+});
+
+test('log: a refusal because too much is under way costs one line, with its code and no stack; an outage tells its cause as well', async (t) => {
+  const lines: Record<string, unknown>[] = [];
+  const stream = new Writable({
+    write(line, _encoding, done) {
+      lines.push(JSON.parse(String(line)));
+      done();
+    },
+  });
+  const logger = createLogger({ service: 'test', level: 'warn' });
+  logger.clear().add(new winston.transports.Stream({ stream }));
+  const failing = (path: string, options: ConstructorParameters<typeof AppError>[3]) =>
+    route({
+      method: 'get',
+      path,
+      access: 'anyone',
+      operationId: 'getNothing',
+      summary: 'Get nothing',
+      answers: {},
+      handle: async () => {
+        throw new AppError('unavailable', 'things.unavailable', 'Not now.', { retryAfterS: 1, ...options });
+      },
+    });
+  const app = createHttpApp({
+    routes: [failing('/v1/busy', {}), failing('/v1/broken', { cause: new Error('the disk is full') })],
+    verifier: undefined,
+    readiness: { conditions: {} },
+    logger,
+    host: '127.0.0.1',
+    port: 0,
+  });
+  await app.start();
+  t.after(() => app.stop());
+  const linesOf = async (path: string) => {
+    lines.length = 0;
+    assert.equal((await fetch(`http://127.0.0.1:${app.port()}${path}`)).status, 503);
+    await waitFor('the request is logged', () => lines.some(({ message }) => message === 'request'));
+    return lines.map(({ level, message, code, status }) => ({ level, message, code, status }));
+  };
+  const request = { level: 'warn', message: 'request', code: 'things.unavailable', status: 503 };
+  assert.deepEqual(await linesOf('/v1/busy'), [request]);
+  assert.deepEqual(await linesOf('/v1/broken'), [
+    { level: 'warn', message: 'a request could not be served', code: undefined, status: undefined },
+    request,
+  ]);
+  assert.match(JSON.stringify(lines), /the disk is full/);
 });

@@ -58,10 +58,12 @@ export function requestContext(logger: Logger) {
             'http.route': request.route?.path ?? 'unmatched',
           });
           if (request.path === '/health' || request.path === '/ready') return;
-          logger.info('request', {
+          const { code } = response.locals as { code?: string };
+          logger.log(response.statusCode === 503 ? 'warn' : 'info', 'request', {
             method: request.method,
             path: request.originalUrl.split('?')[0],
             status: response.statusCode,
+            ...(code === undefined ? {} : { code }),
             durationMs: Math.round(seconds * 1000),
             ...(response.writableFinished ? {} : { aborted: true }),
           });

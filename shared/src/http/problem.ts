@@ -167,13 +167,15 @@ export function dropBody(request: Request): Promise<'keep' | 'close' | 'gone'> {
 export async function sendProblem(request: Request, response: Response, error: unknown, logger: Logger): Promise<void> {
   const known = toKnown(error);
   if (known === undefined) logger.error('a request failed', { error });
-  else if (known instanceof AppError && known.kind === 'unavailable')
+  // What somebody has to mend has a cause. A refusal because too much is under way has none, and must not cost more than the work itself.
+  else if (known instanceof AppError && known.kind === 'unavailable' && known.cause !== undefined)
     logger.warn('a request could not be served', { error: known });
   const problem = toProblem(known, {
     instance: publicPath(request.originalUrl.split('?')[0] ?? '/'),
     traceId: traceIdOf(currentCause().traceparent),
   });
-  const { status } = problem;
+  const { status, code } = problem;
+  response.locals.code = code;
   const headers = known instanceof HttpError ? { ...known.headers } : {};
   if (known instanceof AppError && known.retryAfterS !== undefined) headers['Retry-After'] = String(known.retryAfterS);
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
