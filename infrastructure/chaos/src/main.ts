@@ -15,10 +15,12 @@ const ofServers =
   /^((USERS|ORDERS|PAYMENTS)_DATABASE_URL|(PRODUCTS_|NOTIFICATIONS_)?MONGO_URL|RABBITMQ(_MANAGEMENT)?_URL|AUDIT_QUEUE_COUNTS_AGE_S)$/;
 const cacheDir = resolve(process.env.CHAOS_CACHE_DIR ?? join(import.meta.dirname, '../../../.local'));
 
-process.exitCode = await main().catch((error) => {
+const code = await main().catch((error) => {
   console.error(error instanceof WrongArgument ? error.message : error);
   return 2;
 });
+// What was interrupted may still be waiting for answers.
+process.exit(code);
 
 async function main(): Promise<number> {
   const wanted = readArguments(process.argv.slice(2), all);
@@ -31,44 +33,60 @@ async function main(): Promise<number> {
 
   let current = 'start';
   const progress = createProgress(process.stderr, () => current);
-  let world: World | undefined;
   const results: Result[] = [];
-  let isInterrupted = false;
+  /** What could not be tried, and why. */
+  const failures: string[] = [];
   const interrupted = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.once(signal, () => {
-        isInterrupted = true;
-        reject(new WrongArgument('Interrupted.'));
-      });
+      process.once(signal, () => reject(new WrongArgument('Interrupted.')));
   });
   interrupted.catch(() => {});
+  /** Whatever it is in the middle of, an interruption ends the wait for it. */
+  const unlessInterrupted = <T>(work: Promise<T>): Promise<T> => {
+    work.catch(() => {});
+    return Promise.race([work, interrupted]);
+  };
+
+  let running: Promise<World> | undefined;
+  const start = () =>
+    startWorld({
+      portOffset: wanted.portOffset,
+      cacheDir,
+      env: {
+        ...Object.fromEntries(Object.entries(process.env).filter(([name]) => ofServers.test(name))),
+        SAGA_TIMEOUT_S: String(wanted.deadlineS),
+      },
+      log: (line) => progress.tell(line),
+    });
+  const stop = async () => {
+    progress.follow(undefined);
+    progress.tell('the platform stops');
+    await (await running?.catch(() => undefined))?.stop();
+    running = undefined;
+  };
 
   progress.print(`${scenarios.length} scenarios of ${orders} orders each, ${rate} a second, seed ${seed}`);
-  const starting = startWorld({
-    portOffset: wanted.portOffset,
-    cacheDir,
-    env: {
-      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => ofServers.test(name))),
-      SAGA_TIMEOUT_S: String(wanted.deadlineS),
-    },
-    log: (line) => progress.tell(line),
-  });
   try {
-    world = await Promise.race([starting, interrupted]);
     for (const scenario of scenarios) {
       current = scenario.name;
+      running ??= start();
+      const world = await unlessInterrupted(running);
       const run = runScenario(world, scenario, { orders, rate, seed, progress });
-      results.push(await Promise.race([run, interrupted]));
+      const result = await unlessInterrupted(run).catch((error) => {
+        if (error instanceof WrongArgument) throw error;
+        failures.push(`${scenario.name} could not be tried: ${(error as Error).stack}`);
+      });
+      if (result !== undefined) results.push(result);
+      // What is wrong now must not be held against the next one.
+      if (result === undefined || result.violations.length > 0) await stop();
     }
   } finally {
     current = 'stop';
-    progress.follow(undefined);
-    progress.tell('the platform stops');
-    await (await starting.catch(() => undefined))?.stop();
+    await stop();
     if (results.length > 0)
       progress.print(`\n${table(results)}\n\nseed ${seed}, ${orders} orders each, ${rate} a second`);
   }
-  const found = complaints(results);
+  const found = [complaints(results), ...failures].filter((text) => text !== '').join('\n\n');
   console.log(found === '' ? 'Nothing was lost.' : `\n${found}`);
-  return found === '' && !isInterrupted ? 0 : 1;
+  return failures.length > 0 ? 2 : found === '' ? 0 : 1;
 }

@@ -28,11 +28,27 @@ async function withChannel<T>({ world }: Scene, work: (channel: Channel) => Prom
   }
 }
 
-/** Hears every event. */
-async function tap(channel: Channel, types: readonly string[], take: (message: ConsumeMessage) => void): Promise<void> {
+/** Hears events. @returns a function that waits until everything that was told before is here */
+async function tap(
+  channel: Channel,
+  types: readonly string[],
+  take: (message: ConsumeMessage) => void,
+): Promise<() => Promise<void>> {
   const { queue } = await channel.assertQueue('', { exclusive: true });
+  const marks = new Map<string, () => void>();
   for (const type of types) await channel.bindQueue(queue, EVENT_EXCHANGE, type);
-  await channel.consume(queue, (message) => message && take(message), { noAck: true });
+  const receive = (message: ConsumeMessage) => {
+    const passed = marks.get(message.properties.messageId);
+    if (passed === undefined) take(message);
+    else passed();
+  };
+  await channel.consume(queue, (message) => message && receive(message), { noAck: true });
+  return () =>
+    new Promise((resolve) => {
+      const messageId = randomUUID();
+      marks.set(messageId, resolve);
+      channel.sendToQueue(queue, Buffer.of(), { messageId });
+    });
 }
 
 function put(channel: Channel, service: ServiceName, { content, properties }: ConsumeMessage): void {
@@ -69,7 +85,7 @@ const reversed: Scenario = {
         held = [];
       };
       scene.fault('messages are held back');
-      await tap(channel, [...new Set(routes.map(({ type }) => type))], (message) => held.push(message));
+      const flush = await tap(channel, [...new Set(routes.map(({ type }) => type))], (message) => held.push(message));
       // The tap is bound first: a message that has no queue would be returned to its publisher.
       for (const { service, type } of routes) await channel.unbindQueue(queueOf(service), EVENT_EXCHANGE, type);
       for (let passed = 0; passed < ROUND_MS; passed += HELD_MS) {
@@ -77,7 +93,8 @@ const reversed: Scenario = {
         deliver();
       }
       for (const { service, type } of routes) await channel.bindQueue(queueOf(service), EVENT_EXCHANGE, type);
-      await delay(200);
+      // The tap ends with its channel: nothing may be left in it that the services have not got.
+      await flush();
       deliver();
       scene.tell('messages go their usual way');
     }),
