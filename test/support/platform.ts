@@ -51,6 +51,7 @@ export async function startTestPlatform(options: {
       LOG_LEVEL: 'warn',
       RATE_LIMIT_PER_MINUTE: '0',
       AUTH_RATE_LIMIT_PER_MINUTE: '0',
+      METRICS_PORT: '0',
       // Passwords are hashed slowly on purpose; these are no secrets.
       ARGON2_MEMORY_KIB: '64',
       ARGON2_PASSES: '1',

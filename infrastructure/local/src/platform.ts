@@ -328,7 +328,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await onFreePort((await isFree(usual)) ? usual : undefined, async (metricsPort) => {
       if (metricsPort !== usual) log(`${name}: port ${usual} is taken, its metrics are on ${metricsPort}`);
       const launch = async () => {
-        const env = { ...settings, PORT: String(port), METRICS_PORT: String(metricsPort) };
+        // Whoever wants no metrics (0) gets none.
+        const metrics = settings.METRICS_PORT === '0' ? 0 : metricsPort;
+        const env = { ...settings, PORT: String(port), METRICS_PORT: String(metrics) };
         const child = await table.start({
           name,
           stage: 'service',

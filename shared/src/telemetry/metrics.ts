@@ -23,7 +23,7 @@ export function durationHistogram(
 const METRICS_PORT_DISTANCE = 6_000;
 
 /**
- * Serves `GET /metrics`, on the service's port + 6000 unless told otherwise. Start it before anything that makes instruments.
+ * Serves `GET /metrics`, on the service's port + 6000 unless told otherwise; on port 0 not at all. Start it before anything that makes instruments.
  * The SDK is loaded with it: a command has no use for it.
  */
 export function createMetricsServer(
@@ -31,8 +31,8 @@ export function createMetricsServer(
   config: { PORT: number; METRICS_PORT?: number | undefined; HOST: string },
 ): Part {
   // A service on any free port (0), as in a test, serves none.
-  const port = config.METRICS_PORT ?? (config.PORT === 0 ? undefined : config.PORT + METRICS_PORT_DISTANCE);
-  if (port === undefined) return { name: 'metrics', async start() {}, async stop() {} };
+  const port = config.METRICS_PORT ?? (config.PORT === 0 ? 0 : config.PORT + METRICS_PORT_DISTANCE);
+  if (port === 0) return { name: 'metrics', async start() {}, async stop() {} };
   let shutDown: (() => Promise<void>) | undefined;
   return {
     name: 'metrics',
