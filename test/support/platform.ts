@@ -1,5 +1,5 @@
 // A platform of its own for an end-to-end test: in a folder of its own, on ports of its own.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestVhost, waitFor } from '@glasshouse/shared/testing';
@@ -8,8 +8,7 @@ import { type Platform, startPlatform } from '../../infrastructure/local/src/pla
 import { createProcessTable } from '../../infrastructure/local/src/processes.ts';
 import { removePostgres, takenPortsLine } from '../../infrastructure/local/src/servers/index.ts';
 import { platformPorts } from '../../infrastructure/local/src/services.ts';
-
-const root = join(import.meta.dirname, '../..');
+import { cacheDir, commonEnv } from './platform-env.ts';
 
 /**
  * @param portOffset added to all ports; each test file has its own: 600, 450 more for the next, up to 6,000
@@ -36,26 +35,19 @@ export async function startTestPlatform(options: {
     60_000,
   );
   const dir = mkdtempSync(join(tmpdir(), 'glasshouse-test-'));
-  const { PATH = '', HOME = '', MONGO_URL, TEST_RABBITMQ_COUNTS_AGE_S } = process.env;
+  const { TEST_PLATFORM_DATA, TEST_RABBITMQ_COUNTS_AGE_S } = process.env;
+  const isPrepared = TEST_PLATFORM_DATA !== undefined;
+  if (isPrepared) cpSync(TEST_PLATFORM_DATA, dir, { recursive: true });
   const processes = createProcessTable(join(dir, 'state.json'));
   const vhost = ownBroker ? undefined : await createTestVhost();
   const platform = await startPlatform({
     dir,
-    cacheDir: join(root, '.local'),
+    cacheDir,
+    isPrepared,
     portOffset,
     replicas,
     env: {
-      PATH,
-      HOME,
-      // A line for each request and message costs a tenth of the time, and nobody reads them.
-      LOG_LEVEL: 'warn',
-      RATE_LIMIT_PER_MINUTE: '0',
-      AUTH_RATE_LIMIT_PER_MINUTE: '0',
-      METRICS_PORT: '0',
-      // Passwords are hashed slowly on purpose; these are no secrets.
-      ARGON2_MEMORY_KIB: '64',
-      ARGON2_PASSES: '1',
-      ...(MONGO_URL && { MONGO_URL }),
+      ...commonEnv(),
       ...(vhost && {
         RABBITMQ_URL: vhost.url,
         RABBITMQ_MANAGEMENT_URL: vhost.managementUrl,

@@ -90,6 +90,8 @@ export interface PlatformOptions {
   /** Gives up a start that is under way. */
   signal?: AbortSignal;
   fsync?: boolean;
+  /** Whether the folder is a copy of one that `preparePlatform` has made: nothing is migrated then. */
+  isPrepared?: boolean;
   /** Has the last word on what a copy is told, each time it starts: to put something between it and its servers, say. */
   adjust?: (copy: Copy, settings: NodeJS.ProcessEnv) => Promise<NodeJS.ProcessEnv>;
 }
@@ -98,9 +100,14 @@ export interface PlatformOptions {
  * Starts the platform and returns when every service is ready. Where something can't start, what has been started is stopped again.
  * @throws with the last lines of the log of what did not come up
  */
-export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+export const startPlatform = (options: PlatformOptions): Promise<Platform> => createRunner(options).start();
+
+/** Makes the databases and what is in them at first, and stops: a platform can begin in a copy of the folder (`isPrepared`). */
+export const preparePlatform = (options: PlatformOptions): Promise<void> => createRunner(options).prepare();
+
+function createRunner(options: PlatformOptions) {
   const { replicas = 1, portOffset = 0, log, restart = true, fsync = true, signal } = options;
-  const { adjust = async (_copy, settings) => settings } = options;
+  const { adjust = async (_copy, settings) => settings, isPrepared = false } = options;
   const { restartServices = restart } = options;
   const dir = resolve(options.dir);
   const cacheDir = resolve(options.cacheDir ?? dir);
@@ -120,26 +127,41 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const logFile = (name: string) => join(logs, `${name}.log`);
   const server = (name: string) => ({ dir: join(dir, name), log, processes: table, logFile: logFile(name) });
 
-  const giveUp = () => void stop();
-  signal?.addEventListener('abort', giveUp);
-  try {
-    return await start();
-  } catch (error) {
+  return { start: () => unlessGivenUp(start), prepare: () => unlessGivenUp(prepare) };
+
+  async function unlessGivenUp<T>(work: () => Promise<T>): Promise<T> {
+    const giveUp = () => void stop();
+    signal?.addEventListener('abort', giveUp);
+    try {
+      return await work();
+    } catch (error) {
+      await stop();
+      throw signal?.aborted ? new Error('The start was given up.') : error;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
+  }
+
+  async function prepare(): Promise<void> {
+    const { databases, mongo, migrated } = startData();
+    await all([databases, mongo, migrated]);
     await stop();
-    throw signal?.aborted ? new Error('The start was given up.') : error;
-  } finally {
-    signal?.removeEventListener('abort', giveUp);
+  }
+
+  function startData() {
+    const databases = step('PostgreSQL', startDatabases);
+    const mongo = step('MongoDB', startEmbeddedMongo);
+    const migrated = Promise.all([databases, mongo]).then(async ([{ urls }, mongoServer]) => {
+      const known = { env, secrets, replicas, portOffset, databases: urls, mongoUrl: mongoServer?.url };
+      if (!isPrepared) await step('migrations and demo data', () => migrate(known));
+      return known;
+    });
+    return { databases, mongo, migrated };
   }
 
   async function start(): Promise<Platform> {
-    const databases = step('PostgreSQL', startDatabases);
-    const mongo = step('MongoDB', startEmbeddedMongo);
     // The broker takes longest to start; migrations do not need it.
-    const migrated = Promise.all([databases, mongo]).then(async ([{ urls }, mongoServer]) => {
-      const known = { env, secrets, replicas, portOffset, databases: urls, mongoUrl: mongoServer?.url };
-      await step('migrations and demo data', () => migrate(known));
-      return known;
-    });
+    const { databases, mongo, migrated } = startData();
     const rabbitmq = step('RabbitMQ', startBroker);
     const mail = step('mail server', startMailServer);
     const provider = step('payment provider', startPaymentProvider);

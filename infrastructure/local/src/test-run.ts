@@ -1,13 +1,14 @@
 // `npm test`: types, format and lint, then every test against real servers that are started for it and stopped with it. Arguments are test files and options of `node --test`.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, globSync, mkdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clearAway, killAll } from './clear-away.ts';
 import { createProcessTable, isRunning, readState } from './processes.ts';
 import { scratchFolder } from './scratch.ts';
 import { startMongo, startPostgres, startRabbitMq } from './servers/index.ts';
+import { ELSEWHERE_FILE } from './servers/postgres.ts';
 import { TEST_CONCURRENCY, TEST_TIMEOUT_MS } from './test-limits.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -70,6 +71,20 @@ async function startServers(): Promise<NodeJS.ProcessEnv> {
   };
 }
 
+/**
+ * Makes what platforms begin with, where several are to be started.
+ * @returns where it is, as a setting; nothing where it can't be copied: a real mongod has its port in its data, and PostgreSQL for `nobody` is elsewhere
+ */
+async function preparePlatforms(files: readonly string[]): Promise<NodeJS.ProcessEnv> {
+  const data = join(dir, 'platform');
+  if (files.filter((file) => dirname(file) === 'test').length < 2) return {};
+  const child = spawn(process.execPath, [join(root, 'test/support/prepare.ts'), data], { stdio: 'inherit' });
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error('The data of the platforms under test could not be prepared.');
+  const canBeCopied = existsSync(join(data, 'mongo/stand-in')) && !existsSync(join(data, 'postgres', ELSEWHERE_FILE));
+  return canBeCopied ? { TEST_PLATFORM_DATA: data } : {};
+}
+
 async function endForeground(): Promise<void> {
   const child = foreground;
   if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -111,7 +126,8 @@ async function main(): Promise<number> {
   // Those of test/e2e need a whole platform: test/readme.test.ts runs them beside one.
   const exclude = ['**/node_modules/**', 'test/e2e/**'];
   if (files.length === 0) files = globSync(patterns, { cwd: root, exclude }).sort();
-  const env = await startServers();
+  const [servers, prepared] = await Promise.all([startServers(), preparePlatforms(files)]);
+  const env = { ...servers, ...prepared };
   const watch = ['--import', join(root, 'test/support/contract-watch.ts')];
   env.CONTRACT_SEEN_FILE = join(temporaryDir, 'contract-seen');
   if (wanted.length === 0) return run(process.execPath, [join(import.meta.dirname, 'whole-run.ts'), ...files], env);
