@@ -26,8 +26,8 @@ async function main(): Promise<number> {
   const wanted = readArguments(process.argv.slice(2), all);
   const { scenarios, orders, rate, seed, list } = wanted;
   if (list) {
-    const width = Math.max(...scenarios.map(({ name }) => name.length));
-    for (const { name, says } of scenarios) console.log(`${name.padEnd(width)}  ${says}`);
+    const width = Math.max(...all.map(({ name }) => name.length));
+    for (const { name, says } of all) console.log(`${name.padEnd(width)}  ${says}`);
     return 0;
   }
 
@@ -48,8 +48,8 @@ async function main(): Promise<number> {
   };
 
   let running: Promise<World> | undefined;
-  const start = () =>
-    startWorld({
+  const start = async () => {
+    const world = await startWorld({
       portOffset: wanted.portOffset,
       cacheDir,
       env: {
@@ -58,6 +58,9 @@ async function main(): Promise<number> {
       },
       log: (line) => progress.tell(line),
     });
+    progress.print(`Until it stops, its logs, mails and settings are in ${world.dir}`);
+    return world;
+  };
   const stop = async () => {
     progress.follow(undefined);
     progress.tell('the platform stops');

@@ -1,6 +1,7 @@
 // What a pattern is good for: takes it out of a copy of the code, breaks what it is there for, and shows what the auditor finds:
 //   npm run without -- outbox
-// The exit code is 0 where the auditor, or the customers' record, has found what the pattern prevents; 1 where nothing was wrong without it.
+// The exit code is 0 where the auditor, or the customers' record, has found what the pattern prevents; 1 where nothing was wrong without it,
+// 2 where it could not be tried.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -59,6 +60,9 @@ try {
     console.log(`\nNothing was wrong without the ${pattern}: either it is not needed, or nobody is looking.`);
   else console.log('\nIt could not be tried.');
   process.exitCode = code === 1 ? 0 : code === 0 ? 1 : 2;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
 } finally {
   rmSync(copy, { recursive: true, force: true });
 }

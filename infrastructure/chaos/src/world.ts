@@ -29,6 +29,8 @@ export type Neighbour = 'database' | 'broker';
 
 export interface World {
   platform: Platform;
+  /** Where it keeps everything until it stops: logs, mails, and the settings of the auditor and the other tools. */
+  dir: string;
   gatewayUrls: string[];
   provider: Provider;
   /** A process by the name that `npm run status` shows. */
@@ -64,7 +66,7 @@ export async function startWorld(options: {
   const told = new Map<string, NodeJS.ProcessEnv>();
   const endedByItself: string[] = [];
   let isStopping = false;
-  const { PATH = '', HOME = '' } = process.env;
+  const { PATH = '', HOME = '', LOG_LEVEL = 'warn' } = process.env;
 
   const through = async (copy: string, neighbour: Neighbour, target: string): Promise<string> => {
     const name = `${copy} ${neighbour}`;
@@ -83,7 +85,7 @@ export async function startWorld(options: {
       env: {
         PATH,
         HOME,
-        LOG_LEVEL: 'warn',
+        LOG_LEVEL,
         RATE_LIMIT_PER_MINUTE: '0',
         AUTH_RATE_LIMIT_PER_MINUTE: '0',
         ...env,
@@ -125,6 +127,7 @@ export async function startWorld(options: {
 
   return {
     platform,
+    dir,
     gatewayUrls: platform.urls['api-gateway'] ?? [],
     provider: createProvider(platform.auditEnv.AUDIT_LEDGER_URL ?? ''),
     process: find,
