@@ -97,6 +97,10 @@ function createConnection(options: {
     // Without a listener an error of a channel or of the connection would end the process; what follows it is the reconnect.
     connection.on('error', (error) => logger.warn('broker connection error', { connection: name, error }));
     isBlocked = false;
+    let isGone = false;
+    connection.on('close', () => {
+      isGone = true;
+    });
     connection.on('blocked', (reason) => {
       isBlocked = true;
       logger.warn('the broker takes no messages for now', { connection: name, reason });
@@ -108,6 +112,8 @@ function createConnection(options: {
     });
     await prepare(connection);
     for (const run of setups) await run(connection);
+    // The library listens for the end of a connection only once it is set up: one that has ended by then would be kept for ever.
+    if (isGone) throw new Error('the connection was lost while it was set up');
   };
   const down = () => {
     if (!isUp) return;
