@@ -36,7 +36,17 @@ function createPage(file: string) {
     const plain = await readFile(file);
     return { plain, zipped: await compress(plain) };
   };
-  return { type: extname(file), content: () => (loaded ??= load()) };
+  return {
+    type: extname(file),
+    content() {
+      loaded ??= load().catch((error) => {
+        // Another time it may be read.
+        loaded = undefined;
+        throw error;
+      });
+      return loaded;
+    },
+  };
 }
 
 /**

@@ -21,9 +21,10 @@ export const priceChanged = () =>
 /** The client's to wait, not ours to be mended: as a 4xx it opens no circuit at the gateway. */
 export const tooManyPending = () =>
   new AppError('throttled', 'order.too-many-pending', 'Too many orders are waiting to be decided: try again later.', {
-    retryAfterS: 1,
+    retryAfterS: 2,
   });
 export const productServiceUnavailable = () =>
   new AppError('unavailable', 'product-service.unavailable', 'product-service gave an answer that makes no sense.', {
     retryAfterS: 1,
+    cause: new Error('the answer is not a product'),
   });

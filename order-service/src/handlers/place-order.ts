@@ -27,13 +27,13 @@ export async function placeOrder(command: PlaceOrder, deps: Deps): Promise<Order
   const { request, userId, shippingAddress, paymentMethod } = command;
   const earlier = await findIdempotent(deps.db, request);
   if (earlier !== undefined) return getPlaced(earlier, deps);
-  if (!(await deps.admission.admit())) throw tooManyPending();
 
   let items: OrderItem[];
   try {
+    if (!(await deps.admission.admit())) throw tooManyPending();
     items = await priceItems(command, deps);
   } catch (refusal) {
-    // The same request may have been accepted meanwhile, at the price of that moment.
+    // The same request may have been accepted meanwhile, in the last place or at the price of that moment.
     const meanwhile = await findIdempotent(deps.db, request);
     if (meanwhile !== undefined) return getPlaced(meanwhile, deps);
     throw refusal;

@@ -21,4 +21,7 @@ export const refreshTokenRefused = () =>
 export const passwordsBusy = () =>
   new AppError('unavailable', 'passwords.busy', 'Too many passwords are being checked right now.', { retryAfterS: 1 });
 export const noSigningKey = () =>
-  new AppError('unavailable', 'signing-keys.missing', 'There is no signing key yet.', { retryAfterS: 1 });
+  new AppError('unavailable', 'signing-keys.missing', 'There is no signing key yet.', {
+    retryAfterS: 1,
+    cause: new Error('the migrations make the first one'),
+  });
