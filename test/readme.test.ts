@@ -60,7 +60,7 @@ after(() => {
   rmSync(copy, { recursive: true, force: true });
 });
 
-test('README: every command works as it stands, from a fresh copy to the stop', () => {
+test('README: every command works as it stands, from an installed copy to the stop', () => {
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: root,
     encoding: 'utf8',

@@ -21,23 +21,23 @@ export interface Audit {
   totals: Totals;
 }
 
-/** What is granted on top of the longest life of a pending order. */
+/** What is granted on top of the longest life of a pending order, in seconds. */
 const GRACE_S = 60;
 /** The broker's clock ticks a little late now and then. */
 const TICK_SLACK_MS = 500;
 
 /**
- * Reads only. Where the system does not come to rest within `SAGA_TIMEOUT_S` + 60 s, it is judged all the same.
- * @param waitForQuiet false judges at once what is there now
+ * Reads only. Where the system does not come to rest within `SAGA_TIMEOUT_S` + `graceS`, it is judged all the same.
+ * @param options.waitForQuiet false judges at once what is there now
  * @throws Unreachable where a database, the broker or the ledger can't be read
  */
-export async function audit(config: Config, { waitForQuiet = true } = {}): Promise<Audit> {
+export async function audit(config: Config, { waitForQuiet = true, graceS = GRACE_S } = {}): Promise<Audit> {
   const sources = await openSources(config);
   try {
     if (!waitForQuiet) return conclude(await readAll(sources));
     const look = createLook(sources);
     const countsAgeMs = config.AUDIT_QUEUE_COUNTS_AGE_S * 1000 + TICK_SLACK_MS;
-    const until = performance.now() + (config.SAGA_TIMEOUT_S + GRACE_S) * 1000;
+    const until = performance.now() + (config.SAGA_TIMEOUT_S + graceS) * 1000;
     for (;;) {
       const quiet = await waitUntilQuiet(look, until, countsAgeMs);
       const data = await readAll(sources);

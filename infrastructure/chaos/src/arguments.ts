@@ -11,6 +11,8 @@ export interface Wanted {
   seed: string;
   /** How long an order may stay pending, in seconds. */
   deadlineS: number;
+  /** How much longer the auditor waits for everything to come to rest, in seconds. */
+  graceS: number;
   portOffset: number;
   list: boolean;
 }
@@ -21,7 +23,7 @@ export class WrongArgument extends Error {
 }
 
 const USAGE =
-  'npm run chaos -- [--scenario <name>[,<name>…]] [--orders <in all>] [--rate <orders a second>] [--seed <text>] [--deadline <seconds>] [--port-offset <number>] [--list]';
+  'npm run chaos -- [--scenario <name>[,<name>…]] [--orders <in all>] [--rate <orders a second>] [--seed <text>] [--deadline <seconds>] [--grace <seconds>] [--port-offset <number>] [--list]';
 
 /** Orders of a scenario where nobody says how many. */
 const ORDERS_EACH = 100;
@@ -41,6 +43,7 @@ export function readArguments(args: readonly string[], all: readonly Scenario[])
     rate: positive('rate', values.rate),
     seed: values.seed ?? String(Math.floor(Math.random() * 1e9)),
     deadlineS: positive('deadline', values.deadline),
+    graceS: positive('grace', values.grace),
     portOffset: positive('port-offset', values['port-offset']),
     list: values.list,
   };
@@ -56,6 +59,7 @@ function parse(args: readonly string[]) {
         rate: { type: 'string', default: '5' },
         seed: { type: 'string' },
         deadline: { type: 'string', default: '120' },
+        grace: { type: 'string', default: '60' },
         // Beside a platform that is running already.
         'port-offset': { type: 'string', default: '10000' },
         list: { type: 'boolean', default: false },

@@ -24,7 +24,7 @@ process.exit(code);
 
 async function main(): Promise<number> {
   const wanted = readArguments(process.argv.slice(2), all);
-  const { scenarios, orders, rate, seed, list } = wanted;
+  const { scenarios, orders, rate, seed, graceS, list } = wanted;
   if (list) {
     const width = Math.max(...all.map(({ name }) => name.length));
     for (const { name, says } of all) console.log(`${name.padEnd(width)}  ${says}`);
@@ -34,11 +34,15 @@ async function main(): Promise<number> {
   let current = 'start';
   const progress = createProgress(process.stderr, () => current);
   const results: Result[] = [];
-  /** What could not be tried, and why. */
-  const failures: string[] = [];
+  /** How many scenarios could not be tried. */
+  let failures = 0;
   const interrupted = new Promise<never>((_, reject) => {
+    // Again and again: a second one must not end this process before the platform's.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.once(signal, () => reject(new WrongArgument('Interrupted.')));
+      process.on(signal, () => {
+        progress.tell('interrupted; the platform is being stopped');
+        reject(new WrongArgument('Interrupted.'));
+      });
   });
   interrupted.catch(() => {});
   /** Whatever it is in the middle of, an interruption ends the wait for it. */
@@ -74,14 +78,17 @@ async function main(): Promise<number> {
       current = scenario.name;
       running ??= start();
       const world = await unlessInterrupted(running);
-      const run = runScenario(world, scenario, { orders, rate, seed, progress });
+      const run = runScenario(world, scenario, { orders, rate, seed, graceS, progress });
       const result = await unlessInterrupted(run).catch((error) => {
         if (error instanceof WrongArgument) throw error;
-        failures.push(`${scenario.name} could not be tried: ${(error as Error).stack}`);
+        failures += 1;
+        progress.print(`\n${scenario.name} could not be tried: ${(error as Error).stack}\n`);
       });
       if (result !== undefined) results.push(result);
+      if (result !== undefined && result.violations.length === 0) continue;
+      if (result !== undefined) progress.print(`\n${complaints(result)}\n`);
       // What is wrong now must not be held against the next one.
-      if (result === undefined || result.violations.length > 0) await stop();
+      await stop();
     }
   } finally {
     current = 'stop';
@@ -89,7 +96,7 @@ async function main(): Promise<number> {
     if (results.length > 0)
       progress.print(`\n${table(results)}\n\nseed ${seed}, ${orders} orders each, ${rate} a second`);
   }
-  const found = [complaints(results), ...failures].filter((text) => text !== '').join('\n\n');
-  console.log(found === '' ? 'Nothing was lost.' : `\n${found}`);
-  return failures.length > 0 ? 2 : found === '' ? 0 : 1;
+  const hasFailed = results.some(({ violations }) => violations.length > 0);
+  if (failures === 0 && !hasFailed) console.log('Nothing was lost.');
+  return failures > 0 ? 2 : hasFailed ? 1 : 0;
 }

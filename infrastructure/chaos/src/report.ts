@@ -19,7 +19,7 @@ const columns: readonly { title: string; value(result: Result): number | string 
   { title: 'orders', value: ({ verdict }) => verdict.acknowledged },
   { title: 'confirmed', value: ({ verdict }) => verdict.confirmed },
   { title: 'cancelled', value: ({ verdict }) => verdict.cancelled },
-  { title: 'refused', value: ({ refused }) => refused.serverErrors + refused.tooMany },
+  { title: 'refused', value: ({ refused }) => refused.refused },
   { title: 'no answer', value: ({ refused }) => refused.unanswered },
   { title: 'lost', value: ({ verdict }) => verdict.lost },
   { title: 'doubled', value: ({ verdict }) => verdict.doubled },
@@ -61,20 +61,15 @@ export function table(results: readonly Result[]): string {
   return [line(rows[0] ?? []), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
-/** What was wrong, scenario by scenario, of many findings the first few; and the auditor's table where it is not content. */
-export function complaints(results: readonly Result[], most = 20): string {
-  return results
-    .filter(({ violations }) => violations.length > 0)
-    .map(({ scenario, violations, audited }) => {
-      const rest = violations.length - most;
-      return [
-        `${scenario}:`,
-        ...violations.slice(0, most).map((violation) => `  ${violation}`),
-        ...(rest > 0 ? [`  and ${rest} more`] : []),
-        ...(audited.ok ? [] : ['', 'The auditor:', asText(audited)]),
-      ].join('\n');
-    })
-    .join('\n\n');
+/** What was wrong in a scenario, of many findings the first few; and the auditor's table where it is not content. */
+export function complaints({ scenario, violations, audited }: Result, most = 20): string {
+  const rest = violations.length - most;
+  return [
+    `${scenario}:`,
+    ...violations.slice(0, most).map((violation) => `  ${violation}`),
+    ...(rest > 0 ? [`  and ${rest} more`] : []),
+    ...(audited.ok ? [] : ['', 'The auditor:', asText(audited)]),
+  ].join('\n');
 }
 
 export function createProgress(output: NodeJS.WriteStream, name: () => string): Progress {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { type Asked, type CustomerRecord, createRecord } from './record.ts';
 import { type Allowances, type Books, judge, type ToldOrder } from './verdict.ts';
 
-const strict: Allowances = { serverErrors: false, mailCopies: false, timeouts: false };
+const strict: Allowances = { serverErrors: false, mailCopies: false };
 const CREATED_AT = '2030-01-01T00:00:00.000Z';
 
 /** One customer, two orders of two units at 500 each: one stands, the other was declined. */
@@ -12,9 +12,10 @@ function world(): { record: CustomerRecord; books: Books; asked: [Asked, Asked];
   const ask = (id: string, card: Asked['card']): Asked => ({
     key: `key-${id}`,
     customer: 0,
-    items: [{ productId: 'product', quantity: 2, unitPrice: 500 }],
+    items: [{ productId: 'product', quantity: 2, unitPrice: 500, isScarce: false }],
     card,
     cancels: false,
+    repeats: false,
     ids: new Set([id]),
     total: 1_000,
     cancelled: false,
@@ -32,7 +33,7 @@ function world(): { record: CustomerRecord; books: Books; asked: [Asked, Asked];
     order('good', 'confirmed'),
     { ...order('bad', 'cancelled'), cancelReason: 'payment_declined' },
   ];
-  const record = { ...createRecord(), asked, calls: 2, answers: new Map([[201, 2]]) };
+  const record: CustomerRecord = { ...createRecord(), asked, answers: new Map([[201, 2]]) };
   const charge = { status: 'succeeded', amount: 1_000, metadata: { orderId: 'good' }, refunds: [] };
   const failed = { status: 'requires_payment_method', amount: 1_000, metadata: { orderId: 'bad' }, refunds: [] };
   const books: Books = {
@@ -89,6 +90,41 @@ const wrongs: Record<string, { spoil(world: World): void; found: Partial<ReturnT
     found: { doubled: 1 },
     says: /1 orders more than were asked for/,
   },
+  'two keys were answered with one order': {
+    spoil({ asked: [good, declined] }) {
+      declined.ids = good.ids;
+    },
+    found: {},
+    says: /good was the answer to two keys/,
+  },
+  'an order is answered that is another customer’s': {
+    spoil({ asked: [good] }) {
+      good.customer = 1;
+    },
+    found: { lost: 1 },
+    says: /good was promised and is not there/,
+  },
+  'an order is refused although there is plenty': {
+    spoil({ orders: [, declined] }) {
+      declined.cancelReason = 'out_of_stock';
+    },
+    found: {},
+    says: /bad was refused although there is plenty/,
+  },
+  'a customer has given up': {
+    spoil({ record }) {
+      record.givenUp.push('an order');
+    },
+    found: {},
+    says: /given up on an order/,
+  },
+  'nobody got an order': {
+    spoil({ asked }) {
+      for (const each of asked) each.ids.clear();
+    },
+    found: { acknowledged: 0 },
+    says: /no order was acknowledged/,
+  },
   'an order is pending': {
     spoil({ orders: [, declined] }) {
       declined.status = 'pending';
@@ -111,19 +147,27 @@ const wrongs: Record<string, { spoil(world: World): void; found: Partial<ReturnT
     found: { timedOut: 1 },
     says: /1 orders reached their deadline/,
   },
+  'two orders are paid with each other’s money': {
+    spoil({ orders: [, declined], books }) {
+      declined.status = 'confirmed';
+      books.charges[0] = { status: 'succeeded', amount: 2_000, metadata: { orderId: 'good' }, refunds: [] };
+    },
+    found: { mischarged: 2 },
+    says: /order bad 1000 is owed, and 0 was paid/,
+  },
   'a customer is charged twice': {
     spoil({ books }) {
       books.charges.push({ status: 'succeeded', amount: 1_000, metadata: { orderId: 'good' }, refunds: [] });
     },
     found: { mischarged: 1 },
-    says: /owes 1000 and has paid 2000/,
+    says: /order good 1000 is owed, and 2000 was paid/,
   },
   'a standing order is refunded': {
     spoil({ books }) {
       books.charges[0]?.refunds.push({ amount: 400, status: 'succeeded' });
     },
     found: { mischarged: 1 },
-    says: /owes 1000 and has paid 600/,
+    says: /order good 1000 is owed, and 600 was paid/,
   },
   'more is sold than there was': {
     spoil({ books }) {
@@ -209,11 +253,18 @@ for (const [what, { spoil, found, says }] of Object.entries(wrongs))
   });
 
 test('what a scenario may cause is counted and not held against it', () => {
-  const { record, books, orders } = world();
-  record.answers.set(503, 1);
+  const { record, books } = world();
+  record.answers.set(503, 1).set('timed out', 1);
   books.messageIds.push('<good.order.confirmed@shop>');
-  orders[1].cancelReason = 'timeout';
-  const verdict = judge(record, books, { serverErrors: true, mailCopies: true, timeouts: true });
+  const verdict = judge(record, books, { serverErrors: true, mailCopies: true });
   assert.deepEqual(verdict.violations, []);
-  assert.deepEqual([verdict.mailCopies, verdict.timedOut], [1, 1]);
+  assert.equal(verdict.mailCopies, 1);
+});
+
+test('a 500 is never allowed', () => {
+  const { record, books } = world();
+  record.answers.set(500, 1);
+  assert.deepEqual(judge(record, books, { serverErrors: true, mailCopies: true }).violations, [
+    'customers saw 1 × 500',
+  ]);
 });

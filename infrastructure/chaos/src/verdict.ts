@@ -33,12 +33,10 @@ export interface Books {
 
 /** What a scenario may cause, beyond answers that say "not now". */
 export interface Allowances {
-  /** Answers of 500 and more. */
+  /** Answers of 502, 503 and 504, and calls that take too long. A 500 is allowed nowhere. */
   serverErrors: boolean;
   /** Second copies of a mail, under the same `Message-ID`. */
   mailCopies: boolean;
-  /** Orders that reach their deadline. */
-  timeouts: boolean;
 }
 
 export interface Verdict {
@@ -54,7 +52,7 @@ export interface Verdict {
   oversold: number;
   /** Still pending, or final too late. */
   stuck: number;
-  /** Customers who were charged another sum than their standing orders come to. */
+  /** Orders for which another sum was paid than is owed: all of a standing one, nothing of another. */
   mischarged: number;
   mailCopies: number;
   /** From an order's creation to its end, in seconds. */
@@ -92,13 +90,19 @@ export function judge(record: CustomerRecord, books: Books, allows: Allowances):
   };
 
   for (const what of record.unexpected) note(`a customer is answered with ${what}`);
+  for (const what of record.givenUp) note(`a customer has given up on ${what}`);
+  if (acknowledged.length === 0) note('no order was acknowledged');
+  /** By order, the key that was answered with it. */
+  const keys = new Map<string, string>();
   for (const asked of acknowledged) {
     if (asked.ids.size > 1) {
       verdict.doubled += asked.ids.size - 1;
       note(`one key was answered with several orders: ${[...asked.ids].join(', ')}`);
     }
     for (const id of asked.ids) {
-      const order = told.get(id);
+      const order = books.orders[asked.customer]?.find((each) => each.id === id);
+      if (keys.has(id)) note(`order ${id} was the answer to two keys`);
+      keys.set(id, asked.key);
       if (order === undefined) {
         verdict.lost += 1;
         note(`order ${id} was promised and is not there`);
@@ -106,7 +110,7 @@ export function judge(record: CustomerRecord, books: Books, allows: Allowances):
     }
   }
   // Whoever got no answer may have an order all the same, but only one.
-  const surplus = told.size - (acknowledged.length + record.givenUp);
+  const surplus = told.size - record.asked.length;
   if (surplus > 0) {
     verdict.doubled += surplus;
     note(`there are ${surplus} orders more than were asked for`);
@@ -130,15 +134,15 @@ export function judge(record: CustomerRecord, books: Books, allows: Allowances):
       }
     }
   }
-  if (verdict.timedOut > 0 && !allows.timeouts) note(`${verdict.timedOut} orders reached their deadline`);
+  if (verdict.timedOut > 0) note(`${verdict.timedOut} orders reached their deadline`);
 
   const chargesOf = Map.groupBy(books.charges, ({ metadata }) => metadata.orderId ?? '');
-  for (const [customer, orders] of books.orders.entries()) {
-    const owed = orders.filter(isStanding).reduce((sum, { total }) => sum + total.amount, 0);
-    const paid = orders.flatMap(({ id }) => chargesOf.get(id) ?? []).reduce((sum, charge) => sum + netOf(charge), 0);
+  for (const order of told.values()) {
+    const owed = isStanding(order) ? order.total.amount : 0;
+    const paid = (chargesOf.get(order.id) ?? []).reduce((sum, charge) => sum + netOf(charge), 0);
     if (owed === paid) continue;
     verdict.mischarged += 1;
-    note(`customer ${customer} owes ${owed} and has paid ${paid} by the provider's ledger`);
+    note(`for order ${order.id} ${owed} is owed, and ${paid} was paid by the provider's ledger`);
   }
 
   for (const { id, stockAtFirst, stockNow } of books.products) {
@@ -153,9 +157,9 @@ export function judge(record: CustomerRecord, books: Books, allows: Allowances):
 
   judgeMails(books, told, allows, verdict, note);
 
-  const serverErrors = [...record.answers].filter(([status]) => status !== 'none' && status >= 500);
-  if (serverErrors.length > 0 && !allows.serverErrors)
-    note(`customers saw ${serverErrors.map(([status, count]) => `${count} × ${status}`).join(', ')}`);
+  for (const [what, count] of record.answers)
+    if (what === 500 || (!allows.serverErrors && (what === 'timed out' || (typeof what === 'number' && what > 500))))
+      note(`customers saw ${count} × ${what}`);
   return verdict;
 }
 
@@ -198,5 +202,7 @@ function problemsOf(asked: Asked, order: ToldOrder): string[] {
     problems.push('was declined although its card is good');
   if (asked.cancelled && order.status !== 'cancelled') problems.push('stands although its customer has cancelled it');
   if (!asked.cancels && order.cancelReason === 'customer') problems.push('was cancelled by nobody');
+  if (order.cancelReason === 'out_of_stock' && !asked.items.some(({ isScarce }) => isScarce))
+    problems.push('was refused although there is plenty');
   return problems;
 }

@@ -2,7 +2,7 @@
 //   npm run without -- outbox
 // The exit code is 0 where the auditor, or the customers' record, has found what the pattern prevents; 1 where nothing was wrong without it,
 // 2 where it could not be tried.
-import { execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   cpSync,
@@ -40,20 +40,19 @@ const argumentsOf = /^npm run chaos -- (.*)$/m.exec(header)?.[1];
 if (argumentsOf === undefined) throw new Error(`${patch} does not say which scenario shows what is missing`);
 
 const copy = mkdtempSync(join(tmpdir(), 'glasshouse-without-'));
-const ended = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended.abort());
+let child: ChildProcess | undefined;
+// It stops the platform, which needs the copy until then.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child?.kill('SIGTERM'));
 try {
   copyCode();
-  execFileSync('git', ['apply', patch], { cwd: copy });
+  const applied = spawnSync('git', ['apply', patch], { cwd: copy, encoding: 'utf8' });
+  if (applied.status !== 0) throw new Error(`${patch} does not fit the code any more:\n${applied.stderr}`);
   console.log(`${header}\n`);
-  const child = spawn(process.execPath, ['infrastructure/chaos/src/main.ts', ...argumentsOf.split(' '), ...more], {
+  child = spawn(process.execPath, ['infrastructure/chaos/src/main.ts', ...argumentsOf.split(' '), ...more], {
     cwd: copy,
     stdio: 'inherit',
     env: { ...process.env, CHAOS_CACHE_DIR: process.env.CHAOS_CACHE_DIR ?? join(root, '.local') },
-    signal: ended.signal,
-    killSignal: 'SIGTERM',
   });
-  child.on('error', () => {});
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code === 1) console.log(`\nThat is what becomes of it without the ${pattern}.`);
   else if (code === 0)

@@ -8,10 +8,10 @@ import { TEST_CONCURRENCY, TEST_TIMEOUT_MS } from './test-limits.ts';
 const root = resolve(import.meta.dirname, '../../..');
 
 const last = 'test/contract.test.ts';
-/** Outages last minutes, most of which is waiting; and a platform of its own takes longer than a service of its own. */
+/** Outages and chaos last minutes, most of which is waiting; and a platform of its own takes longer than a service of its own. */
 const rank = (file: string) => {
   if (file === last) return 3;
-  if (/^test\/outages[^/]*$/.test(file)) return 0;
+  if (/^test\/(outages|chaos|failure-lab)[^/]*$/.test(file)) return 0;
   return /^test\/[^/]+$/.test(file) ? 1 : 2;
 };
 const files = process.argv.slice(2).toSorted((a, b) => rank(a) - rank(b));

@@ -4,6 +4,7 @@ import { clockScenarios } from './clocks.ts';
 import { customerScenarios } from './customers.ts';
 import { messageScenarios } from './messages.ts';
 import { networkScenarios } from './network.ts';
+import { flood } from './overload.ts';
 import { processScenarios } from './processes.ts';
 import { providerScenarios } from './provider.ts';
 import { serverScenarios } from './servers.ts';
@@ -17,5 +18,6 @@ export const scenarios: readonly Scenario[] = [
   ...providerScenarios,
   ...messageScenarios,
   ...clockScenarios,
+  flood,
   soak,
 ];

@@ -10,19 +10,22 @@ import {
   originalMessageId,
   queueOf,
 } from '@glasshouse/shared/event-bus';
-import { type Channel, type ConsumeMessage, connect } from 'amqplib';
+import { type Channel, type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib';
 import type { Scenario, Scene } from '../scenario.ts';
 
 const ROUND_MS = 15_000;
 const COPIES_ON_TOP = 4;
 const HELD_MS = 2_000;
 
-/** The broker as its administrator reaches it, past every proxy. */
-async function withChannel<T>({ world }: Scene, work: (channel: Channel) => Promise<T>): Promise<T> {
+/** The broker as its administrator reaches it, past every proxy. What is sent has arrived when it returns. */
+async function withChannel({ world }: Scene, work: (channel: ConfirmChannel) => Promise<void>): Promise<void> {
   const connection = await connect(world.platform.admin.rabbitmqUrl, { noDelay: true });
   connection.on('error', () => {});
   try {
-    return await work(await connection.createChannel());
+    const channel = await connection.createConfirmChannel();
+    await work(channel);
+    // What the broker has not confirmed, it may forget with the channel.
+    await channel.waitForConfirms();
   } finally {
     await connection.close().catch(() => {});
   }

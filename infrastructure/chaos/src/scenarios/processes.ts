@@ -19,17 +19,27 @@ function familyOf(pid: number): number[] {
   return family;
 }
 
+/** Who has ended meanwhile needs no signal. */
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids)
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+}
+
 /** Nothing of it runs meanwhile, and it does not know. */
-export async function hang({ fault, tell }: Scene, one: SupervisedProcess, ms: number): Promise<void> {
+async function hang({ fault, tell }: Scene, one: SupervisedProcess, ms: number): Promise<void> {
   const pid = one.pid();
   if (pid === undefined) throw new Error(`${one.name} is not running`);
   const family = familyOf(pid);
   fault(`${one.name} hangs`);
-  for (const member of family) process.kill(member, 'SIGSTOP');
   try {
+    signalAll(family, 'SIGSTOP');
     await delay(ms);
   } finally {
-    for (const member of family) process.kill(member, 'SIGCONT');
+    signalAll(family, 'SIGCONT');
   }
   tell(`${one.name} goes on`);
 }
