@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { createTcpProxy, type TcpProxy, waitFor } from '@glasshouse/shared/testing';
 
@@ -98,4 +99,40 @@ test('half-open: the connections that are there say nothing any more, and are no
   await once(socket, 'close');
   assert.equal(far?.destroyed, false, 'the other end does not hear of it');
   fresh.destroy();
+});
+
+test('an end overtakes nothing: who reads late gets all that was sent before it', async (t) => {
+  // Of one of these, the operating system takes nearly all while nobody reads, and the rest lies in the proxy.
+  const sizes = Array.from({ length: 10 }, (_, index) => (index + 1) * 768 * 1024);
+  let flushed = 0;
+  const server = createServer({ allowHalfOpen: true }, async (socket) => {
+    socket.on('error', () => {});
+    const [size] = await once(socket, 'data');
+    for (let sent = 0; sent < Number(size); sent += 65_536) {
+      await new Promise((done) => socket.write(Buffer.alloc(65_536), done));
+      flushed += 65_536;
+    }
+    socket.end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const toServer = await createTcpProxy(`tcp://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  t.after(async () => {
+    await toServer.stop();
+    server.close();
+  });
+  const { hostname, port } = new URL(toServer.url);
+  const readers = sizes.map((size) => {
+    const socket = connect({ host: hostname, port: Number(port) }).on('error', () => {});
+    socket.end(String(size));
+    return socket;
+  });
+  let before = 0;
+  await waitFor('all that can be sent to be sent', () => {
+    const isHeldUp = flushed > 0 && flushed === before;
+    before = flushed;
+    return isHeldUp;
+  });
+  const received = await Promise.all(readers.map(async (reader) => (await buffer(reader)).length));
+  assert.deepEqual(received, sizes);
 });

@@ -26,6 +26,19 @@ export interface Request {
   body?: unknown;
 }
 
+/** The body of an order. */
+export const orderOf = (items: readonly { productId: string; quantity: number }[], paymentMethod = 'pm_card_visa') => ({
+  items,
+  paymentMethod,
+  shippingAddress: {
+    name: 'A Customer',
+    line1: '1 Main Street',
+    city: 'Springfield',
+    postalCode: '12345',
+    country: 'US',
+  },
+});
+
 /** One call to a gateway. */
 export async function callOnce(url: string, request: Request, timeoutMs = CALL_TIMEOUT_MS): Promise<Answer | NoAnswer> {
   const { method, path, token, key, body } = request;

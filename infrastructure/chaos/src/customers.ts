@@ -2,7 +2,7 @@
 // promised.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Answer, callPatiently, type Patience, type Request } from './caller.ts';
+import { type Answer, callPatiently, orderOf, type Patience, type Request } from './caller.ts';
 import { createRandom } from './random.ts';
 import { type Asked, type CustomerRecord, createRecord, note } from './record.ts';
 
@@ -17,8 +17,6 @@ const MIX = { declined: 0.1, scarce: 0.06, cancelled: 0.08, repeated: 0.1, newco
 const SCARCE_STOCK_SHARE = MIX.scarce / 2;
 const PLENTIFUL_PRODUCTS = 6;
 const PLENTY = 1_000_000;
-
-const address = { name: 'A Customer', line1: '1 Main Street', city: 'Springfield', postalCode: '12345', country: 'US' };
 
 export interface Product {
   id: string;
@@ -168,11 +166,8 @@ export async function goShopping(options: {
     if (isNewcomer) asked.customer = customers.push(await register()) - 1;
     const by = customers[asked.customer];
     if (by === undefined) throw new Error(`there is no customer ${asked.customer}`);
-    const body = {
-      items: asked.items.map(({ productId, quantity }) => ({ productId, quantity })),
-      paymentMethod: asked.card,
-      shippingAddress: address,
-    };
+    const items = asked.items.map(({ productId, quantity }) => ({ productId, quantity }));
+    const body = orderOf(items, asked.card);
     for (let time = 0; time < (asked.repeats ? 2 : 1); time += 1) {
       const placed = await ask(by, 'an order', { method: 'POST', path: '/api/v1/orders', key: asked.key, body }, 201);
       if (placed === undefined) return;

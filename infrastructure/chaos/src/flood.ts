@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { orderOf } from './caller.ts';
 
 const CLIENT_TIMEOUT_MS = 30_000;
 const PROBE_INTERVAL_MS = 100;
@@ -76,11 +77,7 @@ export async function flood(options: {
 }): Promise<FloodFigures> {
   const { gatewayUrls, tokens, productId, rate, seconds } = options;
   const agent = new http.Agent({ keepAlive: true });
-  const body = JSON.stringify({
-    items: [{ productId, quantity: 1 }],
-    shippingAddress: { name: 'Alice', line1: '1 Main St', city: 'Springfield', postalCode: '12345', country: 'US' },
-    paymentMethod: 'pm_card_visa',
-  });
+  const body = JSON.stringify(orderOf([{ productId, quantity: 1 }]));
   const order = (index: number) =>
     ask(
       `${gatewayUrls[index % gatewayUrls.length]}/api/v1/orders`,

@@ -19,7 +19,6 @@ export interface Result {
   audited: Audit;
   /** What is wrong, by the customers' record, the auditor and the scenario itself, in words. */
   violations: string[];
-  seconds: number;
 }
 
 /** Of the orders, the share that is sent before the first fault, and before the last one at the latest. */
@@ -42,7 +41,6 @@ export async function runScenario(
 ): Promise<Result> {
   const { orders, rate, seed, graceS, progress } = options;
   const { tell } = progress;
-  const begunAt = performance.now();
   const since = new Date();
   const random = createRandom(`${seed}/${scenario.name}`);
   world.endedByItself.length = 0;
@@ -110,7 +108,6 @@ export async function runScenario(
         findings.map((finding) => `(${id}) ${finding.id} ${finding.problem}`),
       ),
     ],
-    seconds: (performance.now() - begunAt) / 1000,
   };
 }
 

@@ -78,8 +78,7 @@ async function startServers(): Promise<NodeJS.ProcessEnv> {
 async function preparePlatforms(files: readonly string[]): Promise<NodeJS.ProcessEnv> {
   const data = join(dir, 'platform');
   if (files.filter((file) => dirname(file) === 'test').length < 2) return {};
-  const child = spawn(process.execPath, [join(root, 'test/support/prepare.ts'), data], { stdio: 'inherit' });
-  const [code] = await once(child, 'exit');
+  const code = await run(process.execPath, [join(root, 'test/support/prepare.ts'), data]);
   if (code !== 0) throw new Error('The data of the platforms under test could not be prepared.');
   const canBeCopied = existsSync(join(data, 'mongo/stand-in')) && !existsSync(join(data, 'postgres', ELSEWHERE_FILE));
   return canBeCopied ? { TEST_PLATFORM_DATA: data } : {};

@@ -39,11 +39,14 @@ export function createProvider(ledgerUrl: string) {
     async calm(): Promise<void> {
       await call('DELETE', '/moods');
     },
-    /** Every charge, oldest first, with its refunds. */
-    async ledger(): Promise<LedgerCharge[]> {
+    /**
+     * Every charge, oldest first, with its refunds.
+     * @param pageSize how many are asked for at a time
+     */
+    async ledger(pageSize = 100): Promise<LedgerCharge[]> {
       const charges: LedgerCharge[] = [];
       for (let cursor: string | null = ''; cursor !== null; ) {
-        const query = new URLSearchParams({ limit: '100', ...(cursor && { cursor }) });
+        const query = new URLSearchParams({ limit: String(pageSize), ...(cursor && { cursor }) });
         const page = (await call('GET', `/ledger?${query}`)) as { items: LedgerCharge[]; nextCursor: string | null };
         charges.push(...page.items);
         cursor = page.nextCursor;

@@ -8,7 +8,7 @@ import { openLedger } from '../src/data/ledger.ts';
 import { createDoor } from '../src/http/door.ts';
 import { findRoute, type Prepare } from '../src/http/routes.ts';
 import { createMoods } from '../src/moods.ts';
-import { post, type RunningSimulator, readLedger, startSimulator } from './support.ts';
+import { post, type RunningSimulator, startSimulator } from './support.ts';
 
 const charge = { amount: 1999, currency: 'usd', payment_method: 'pm_card_visa' };
 
@@ -25,7 +25,6 @@ describe('idempotency keys', () => {
     const options = { idempotencyKey: 'again' };
     const first = await stripe.paymentIntents.create(charge, options);
     await stripe.paymentIntents.confirm(first.id, {}, { idempotencyKey: 'again-confirm' });
-    const { url } = simulator;
     const second = await stripe.paymentIntents.create(charge, options);
     // The answer is the first one, also where the intent has changed since.
     assert.deepEqual(second, first);
@@ -33,7 +32,8 @@ describe('idempotency keys', () => {
     assert.equal(second.lastResponse.headers['original-request'], first.lastResponse.requestId);
     assert.notEqual(second.lastResponse.requestId, first.lastResponse.requestId);
     assert.equal(first.lastResponse.headers['idempotent-replayed'], undefined);
-    assert.equal((await readLedger(url)).filter(({ paymentIntentId }) => paymentIntentId === first.id).length, 1);
+    const charges = await simulator.provider.ledger();
+    assert.equal(charges.filter(({ paymentIntentId }) => paymentIntentId === first.id).length, 1);
 
     const confirmed = await stripe.paymentIntents.confirm(first.id, {}, { idempotencyKey: 'again-confirm' });
     assert.equal(confirmed.status, 'succeeded');
@@ -121,7 +121,7 @@ describe('idempotency keys', () => {
       else assert.equal(attempt.reason.code, 'idempotency_key_in_use');
     }
     assert.equal(ids.size, 1);
-    const charges = (await readLedger(simulator.url)).filter((item) => item.metadata.orderId === metadata.orderId);
+    const charges = (await simulator.provider.ledger()).filter((item) => item.metadata.orderId === metadata.orderId);
     assert.equal(charges.length, 1);
   });
 

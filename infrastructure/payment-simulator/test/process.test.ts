@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import type Stripe from 'stripe';
-import { apiKey, providerAt, readLedger, stripeClient } from './support.ts';
+import { apiKey, providerAt, stripeClient } from './support.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 
@@ -79,14 +79,14 @@ describe('the process', () => {
     assert.equal(unanswered.length, 8);
 
     const second = await start('killed.sqlite');
-    const before = new Map((await readLedger(second.url)).map((item) => [item.paymentIntentId, item]));
+    const before = new Map((await providerAt(second.url).ledger()).map((item) => [item.paymentIntentId, item]));
     for (const { order, id } of acknowledged) {
       assert.equal(before.get(id)?.status, 'succeeded');
       assert.equal(before.get(id)?.metadata.order, order);
       assert.equal((await charge(second.stripe, order)).id, id);
     }
     for (const order of unanswered) assert.equal((await charge(second.stripe, order)).status, 'succeeded');
-    const orders = (await readLedger(second.url)).map((item) => item.metadata.order);
+    const orders = (await providerAt(second.url).ledger()).map((item) => item.metadata.order);
     assert.equal(orders.length, acknowledged.length + unanswered.length);
     assert.equal(new Set(orders).size, orders.length);
     second.child.kill('SIGTERM');
@@ -117,7 +117,7 @@ describe('the process', () => {
     assert.deepEqual(await providerAt(second.url).moods(), []);
     // Who looks only at the books sees the same.
     assert.deepEqual(
-      (await readLedger(second.url)).map(({ status }) => status),
+      (await providerAt(second.url).ledger()).map(({ status }) => status),
       ['succeeded', 'processing', 'succeeded'],
     );
     second.child.kill('SIGTERM');

@@ -49,29 +49,3 @@ export function post(url: string, body: string, headers: Record<string, string> 
     body,
   });
 }
-
-export type LedgerPage = {
-  items: {
-    paymentIntentId: string;
-    status: string;
-    amount: number;
-    currency: string;
-    metadata: Record<string, string>;
-    refunds: { refundId: string; amount: number; status: string; metadata: Record<string, string> }[];
-  }[];
-  nextCursor: string | null;
-};
-
-/** Reads the whole ledger, page by page. */
-export async function readLedger(url: string, limit = 100): Promise<LedgerPage['items']> {
-  const items: LedgerPage['items'] = [];
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const query = new URLSearchParams({ limit: String(limit), ...(cursor && { cursor }) });
-    const response = await fetch(`${url}/ledger?${query}`, { headers: { authorization: `Bearer ${apiKey}` } });
-    if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
-    const page = (await response.json()) as LedgerPage;
-    items.push(...page.items);
-    cursor = page.nextCursor;
-  }
-  return items;
-}

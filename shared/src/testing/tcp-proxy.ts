@@ -82,7 +82,8 @@ export async function createTcpProxy(target: string): Promise<TcpProxy> {
       sockets.delete(from);
       // What is on its way still arrives; whoever is cut off, or dead, does not hear of it.
       if (dead.has(from)) return;
-      if (isCut || waiting.length === 0) into.destroy();
+      if (isCut) into.destroy();
+      else if (waiting.length === 0) into.destroySoon();
       else pass();
     });
     into.on('close', () => clearTimeout(timer));

@@ -6,7 +6,7 @@ import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { callOnce } from '../caller.ts';
+import { callOnce, orderOf } from '../caller.ts';
 import type { FloodFigures, flood as floodWith } from '../flood.ts';
 import type { Scenario, Scene } from '../scenario.ts';
 
@@ -38,17 +38,7 @@ const placeOne = ({ gatewayUrls, tokens, productId }: Target, index: number) =>
     path: '/api/v1/orders',
     token: tokens[index % tokens.length] ?? '',
     key: randomUUID(),
-    body: {
-      items: [{ productId, quantity: 1 }],
-      paymentMethod: 'pm_card_visa',
-      shippingAddress: {
-        name: 'One of many',
-        line1: '1 Main Street',
-        city: 'Springfield',
-        postalCode: '12345',
-        country: 'US',
-      },
-    },
+    body: orderOf([{ productId, quantity: 1 }]),
   });
 
 /** As many orders as are taken, by customers who wait where they are asked to. */
