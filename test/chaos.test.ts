@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runCommand } from './support/command.ts';
+import { chaosEnv } from './support/platform-env.ts';
 
 const selection = [
   'kill-order-service',
@@ -14,11 +15,14 @@ const selection = [
 const PORT_OFFSET = '11000';
 
 test('processes die and restart, the broker crashes, connections go dead, messages come in reverse: nothing is lost', async () => {
-  const { status, stdout, stderr } = await runCommand([
-    'infrastructure/chaos/src/main.ts',
-    ...['--scenario', selection.join(',')],
-    ...['--orders', String(selection.length * 40), '--rate', '3', '--seed', '1', '--port-offset', PORT_OFFSET],
-  ]);
+  const { status, stdout, stderr } = await runCommand(
+    [
+      'infrastructure/chaos/src/main.ts',
+      ...['--scenario', selection.join(',')],
+      ...['--orders', String(selection.length * 40), '--rate', '3', '--seed', '1', '--port-offset', PORT_OFFSET],
+    ],
+    chaosEnv(),
+  );
   assert.equal(status, 0, `${stderr}\n${stdout}`);
   for (const name of selection) {
     const row = new RegExp(`^\\| ${name} .*$`, 'm').exec(stdout)?.[0] ?? '';

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createTestVhost, type TestVhost } from '@glasshouse/shared/testing';
 import { runCommand } from './support/command.ts';
+import { chaosEnv } from './support/platform-env.ts';
 
 const root = join(import.meta.dirname, '..');
 const { TEST_RABBITMQ_COUNTS_AGE_S } = process.env;
@@ -39,7 +40,7 @@ for (const [pattern, found] of Object.entries(findings))
     const { status, stdout, stderr } = await runCommand(
       ['infrastructure/chaos/src/without.ts', pattern, '--port-offset', '12000'],
       {
-        ...process.env,
+        ...chaosEnv(),
         RABBITMQ_URL: vhost.url,
         RABBITMQ_MANAGEMENT_URL: vhost.managementUrl,
         ...(TEST_RABBITMQ_COUNTS_AGE_S && { AUDIT_QUEUE_COUNTS_AGE_S: TEST_RABBITMQ_COUNTS_AGE_S }),

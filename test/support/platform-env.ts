@@ -4,6 +4,19 @@ import { join } from 'node:path';
 /** Where downloaded servers are, and what has been compiled. */
 export const cacheDir = join(import.meta.dirname, '../../.local');
 
+/** Passwords are hashed slowly on purpose; those of tests are no secrets. */
+const cheapPasswords = { ARGON2_MEMORY_KIB: '64', ARGON2_PASSES: '1' };
+
+/** What `npm run chaos` is told under test. */
+export function chaosEnv(): NodeJS.ProcessEnv {
+  const { TEST_PLATFORM_DATA } = process.env;
+  return {
+    ...process.env,
+    ...cheapPasswords,
+    ...(TEST_PLATFORM_DATA && { CHAOS_PLATFORM_DATA: TEST_PLATFORM_DATA }),
+  };
+}
+
 export function commonEnv(): Record<string, string> {
   const { PATH = '', HOME = '', MONGO_URL } = process.env;
   return {
@@ -14,9 +27,7 @@ export function commonEnv(): Record<string, string> {
     RATE_LIMIT_PER_MINUTE: '0',
     AUTH_RATE_LIMIT_PER_MINUTE: '0',
     METRICS_PORT: '0',
-    // Passwords are hashed slowly on purpose; these are no secrets.
-    ARGON2_MEMORY_KIB: '64',
-    ARGON2_PASSES: '1',
+    ...cheapPasswords,
     ...(MONGO_URL && { MONGO_URL }),
   };
 }

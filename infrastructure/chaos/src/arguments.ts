@@ -13,6 +13,8 @@ export interface Wanted {
   deadlineS: number;
   /** How much longer the auditor waits for everything to come to rest, in seconds. */
   graceS: number;
+  /** How many copies of each service there are. */
+  copies: number;
   portOffset: number;
   list: boolean;
 }
@@ -23,7 +25,7 @@ export class WrongArgument extends Error {
 }
 
 const USAGE =
-  'npm run chaos -- [--scenario <name>[,<name>…]] [--orders <in all>] [--rate <orders a second>] [--seed <text>] [--deadline <seconds>] [--grace <seconds>] [--port-offset <number>] [--list]';
+  'npm run chaos -- [--scenario <name>[,<name>…]] [--orders <in all>] [--rate <orders a second>] [--seed <text>] [--deadline <seconds>] [--grace <seconds>] [--copies <of each service>] [--port-offset <number>] [--list]';
 
 /** Orders of a scenario where nobody says how many. */
 const ORDERS_EACH = 100;
@@ -44,6 +46,7 @@ export function readArguments(args: readonly string[], all: readonly Scenario[])
     seed: values.seed ?? String(Math.floor(Math.random() * 1e9)),
     deadlineS: positive('deadline', values.deadline),
     graceS: positive('grace', values.grace),
+    copies: Math.ceil(positive('copies', values.copies)),
     portOffset: positive('port-offset', values['port-offset']),
     list: values.list,
   };
@@ -60,6 +63,7 @@ function parse(args: readonly string[]) {
         seed: { type: 'string' },
         deadline: { type: 'string', default: '120' },
         grace: { type: 'string', default: '60' },
+        copies: { type: 'string', default: '2' },
         // Beside a platform that is running already.
         'port-offset': { type: 'string', default: '10000' },
         list: { type: 'boolean', default: false },

@@ -10,9 +10,9 @@ import { type Result, runScenario } from './run.ts';
 import { scenarios as all } from './scenarios/index.ts';
 import { startWorld, type World } from './world.ts';
 
-/** Servers of one's own, as `npm start` takes them. */
-const ofServers =
-  /^((USERS|ORDERS|PAYMENTS)_DATABASE_URL|(PRODUCTS_|NOTIFICATIONS_)?MONGO_URL|RABBITMQ(_MANAGEMENT)?_URL|AUDIT_QUEUE_COUNTS_AGE_S)$/;
+/** Servers of one's own, as `npm start` takes them, and what passwords cost. */
+const passedOn =
+  /^((USERS|ORDERS|PAYMENTS)_DATABASE_URL|(PRODUCTS_|NOTIFICATIONS_)?MONGO_URL|RABBITMQ(_MANAGEMENT)?_URL|AUDIT_QUEUE_COUNTS_AGE_S|ARGON2_.+)$/;
 const cacheDir = resolve(process.env.CHAOS_CACHE_DIR ?? join(import.meta.dirname, '../../../.local'));
 
 const code = await main().catch((error) => {
@@ -55,9 +55,11 @@ async function main(): Promise<number> {
   const start = async () => {
     const world = await startWorld({
       portOffset: wanted.portOffset,
+      copies: wanted.copies,
       cacheDir,
+      data: process.env.CHAOS_PLATFORM_DATA,
       env: {
-        ...Object.fromEntries(Object.entries(process.env).filter(([name]) => ofServers.test(name))),
+        ...Object.fromEntries(Object.entries(process.env).filter(([name]) => passedOn.test(name))),
         SAGA_TIMEOUT_S: String(wanted.deadlineS),
       },
       log: (line) => progress.tell(line),

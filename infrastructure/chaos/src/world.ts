@@ -1,5 +1,5 @@
-// The platform with two copies of every service, and a handle on everything that can break: processes, networks, the payment provider.
-import { mkdtempSync, rmSync } from 'node:fs';
+// The platform with several copies of every service, and a handle on everything that can break: processes, networks, the payment provider.
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { killAll } from '@glasshouse/local/clear-away';
 import { type Platform, startPlatform } from '@glasshouse/local/platform';
@@ -10,8 +10,6 @@ import type { SupervisedProcess } from '@glasshouse/local/supervisor';
 import { createProvider, type Provider } from '@glasshouse/payment-simulator/client';
 import type { ServiceName } from '@glasshouse/shared/contracts';
 import { createTcpProxy, type TcpProxy } from '@glasshouse/shared/testing';
-
-export const COPIES = 2;
 
 /** Those with a database and the broker; the gateway has neither. */
 export const statefulServices = [
@@ -51,16 +49,23 @@ const settingsOf: Record<Neighbour, readonly string[]> = {
   broker: ['RABBITMQ_URL'],
 };
 
-/** @param env for the services, on top of what keeps limits out of the way */
+/**
+ * @param options.copies of every service
+ * @param options.data what it begins with, as `preparePlatform` makes it; all is made anew where there is nothing
+ * @param options.env for the services, on top of what keeps limits out of the way
+ */
 export async function startWorld(options: {
+  copies: number;
   portOffset: number;
   cacheDir: string;
+  data?: string | undefined;
   env?: NodeJS.ProcessEnv;
   log?: (line: string) => void;
 }): Promise<World> {
-  const { portOffset, cacheDir, env = {}, log = () => {} } = options;
+  const { copies, portOffset, cacheDir, data, env = {}, log = () => {} } = options;
   // What is kept has to outlive processes that are killed, not the machine.
   const dir = mkdtempSync(join(process.env.TMPDIR ?? scratchFolder(cacheDir), 'glasshouse-chaos-'));
+  if (data !== undefined) cpSync(data, dir, { recursive: true });
   const processes = createProcessTable(join(dir, 'state.json'));
   const links = new Map<string, TcpProxy>();
   const told = new Map<string, NodeJS.ProcessEnv>();
@@ -81,7 +86,8 @@ export async function startWorld(options: {
       dir,
       cacheDir,
       portOffset,
-      replicas: COPIES,
+      isPrepared: data !== undefined,
+      replicas: copies,
       env: {
         PATH,
         HOME,
@@ -123,7 +129,7 @@ export async function startWorld(options: {
     return found;
   };
   const namesOf = (service: string) =>
-    Array.from({ length: COPIES }, (_, index) => (index === 0 ? service : `${service}-${index + 1}`));
+    Array.from({ length: copies }, (_, index) => (index === 0 ? service : `${service}-${index + 1}`));
 
   return {
     platform,

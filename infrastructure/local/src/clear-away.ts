@@ -6,7 +6,8 @@ import { removePostgres } from './servers/index.ts';
 
 /** Ends what runs in `folder` or was started by a test in it, and drops it. */
 export async function clearAway(folder: string): Promise<void> {
-  for (const file of globSync('**/state.json', { cwd: folder })) {
+  // `**` looks into no folder whose name begins with a dot, and a platform that was started as people do it is in one.
+  for (const file of globSync('**/{,.local/}state.json', { cwd: folder })) {
     const state = readState(join(folder, file));
     if (state !== undefined) await stopRecorded(state, 0);
     removePostgres(join(folder, dirname(file), 'postgres'));
