@@ -26,18 +26,23 @@ const patterns = [
 ];
 
 const table = createProcessTable(join(dir, 'state.json'));
-let foreground: ChildProcess | undefined;
+const foreground = new Set<ChildProcess>();
 let ended: Promise<never> | undefined;
 
 /** Runs a command in the foreground; returns its exit code. */
 function run(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
   // A process group of its own, so that it can be ended with all that it has started.
   const child = spawn(command, args, { cwd: root, stdio: 'inherit', env, detached: true });
-  foreground = child;
-  return new Promise((done) => {
+  foreground.add(child);
+  return new Promise<number>((done) => {
     child.on('exit', (code) => done(code ?? 1));
     child.on('error', () => done(1));
-  });
+  }).finally(() => foreground.delete(child));
+}
+
+/** Types, format and lint. @returns the exit code of what failed, or 0 */
+async function checkCode(): Promise<number> {
+  return (await run('npm', ['run', '--silent', 'types'])) || run('npm', ['run', '--silent', 'lint']);
 }
 
 /** The servers that the environment names, as a pipeline does, are used; the others are started. */
@@ -84,9 +89,8 @@ async function preparePlatforms(files: readonly string[]): Promise<NodeJS.Proces
   return canBeCopied ? { TEST_PLATFORM_DATA: data } : {};
 }
 
-async function endForeground(): Promise<void> {
-  const child = foreground;
-  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+async function endOne(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   process.kill(-child.pid, 'SIGTERM');
   const isGone = await Promise.race([exited.then(() => true), sleep(3_000, false)]);
@@ -96,7 +100,7 @@ async function endForeground(): Promise<void> {
 
 function end(code: number): Promise<never> {
   ended ??= (async () => {
-    await endForeground();
+    await Promise.all([...foreground].map(endOne));
     await killAll(table);
     await table.stopAll();
     await clearAway(dir);
@@ -116,16 +120,15 @@ async function main(): Promise<number> {
   const wanted = process.argv.slice(2);
   const options = wanted.filter((argument) => argument.startsWith('-'));
   let files = wanted.filter((argument) => !argument.startsWith('-'));
-  if (wanted.length === 0) {
-    for (const part of ['types', 'lint']) {
-      const code = await run('npm', ['run', '--silent', part]);
-      if (code !== 0) return code;
-    }
-  }
   // Those of test/e2e need a whole platform: test/readme.test.ts runs them beside one.
   const exclude = ['**/node_modules/**', 'test/e2e/**'];
   if (files.length === 0) files = globSync(patterns, { cwd: root, exclude }).sort();
-  const [servers, prepared] = await Promise.all([startServers(), preparePlatforms(files)]);
+  const [code, servers, prepared] = await Promise.all([
+    wanted.length === 0 ? checkCode() : 0,
+    startServers(),
+    preparePlatforms(files),
+  ]);
+  if (code !== 0) return code;
   const env = { ...servers, ...prepared };
   const watch = ['--import', join(root, 'test/support/contract-watch.ts')];
   env.CONTRACT_SEEN_FILE = join(temporaryDir, 'contract-seen');
