@@ -66,7 +66,7 @@ async function takeAway(
   const load = world.startLoad(customer, productId);
   t.after(() => load.stop().catch(() => {}));
   await load.more(60);
-  await waitFor('one is confirmed', async () => (await world.countOrders(customer, 'confirmed')) > 0, 60_000);
+  await waitFor('one is confirmed', () => world.hasOrders(customer, 'confirmed'), 60_000);
 
   await database.down();
   world.broker.repeatLast(repeated);

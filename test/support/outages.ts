@@ -47,19 +47,18 @@ export async function startOutageWorld(options: { portOffset: number; env: Recor
   const broker = await tapBroker(platform.admin.rabbitmqUrl);
   const ledger = createProvider(platform.auditEnv.AUDIT_LEDGER_URL ?? '');
 
-  /** Every item of a list that is paged. */
-  const listAll = async (path: string, { token }: Customer) => {
-    // biome-ignore lint/suspicious/noExplicitAny: items of any list
-    const items: any[] = [];
+  /** A list that is paged, page by page. */
+  // biome-ignore lint/suspicious/noExplicitAny: items of any list
+  async function* pagesOf(path: string, { token }: Customer): AsyncGenerator<any[]> {
     for (let cursor: string | null = ''; cursor !== null; ) {
       const page: string = cursor === '' ? '' : `&cursor=${cursor}`;
       const { status, body } = await shop.call('GET', `${path}?limit=100${page}`, { token });
       assert.equal(status, 200);
-      items.push(...body.items);
+      yield body.items;
       cursor = body.nextCursor;
     }
-    return items;
-  };
+  }
+  const listAll = async (path: string, customer: Customer) => (await Array.fromAsync(pagesOf(path, customer))).flat();
 
   /** A customer who asks again, with the same key, for as long as the shop says that it can't answer now. */
   const placeOrder = async (customer: Customer, productId: string): Promise<Placed> => {
@@ -135,11 +134,11 @@ export async function startOutageWorld(options: { portOffset: number; env: Recor
       };
     },
 
-    /** How many of the customer's orders have this status, at most 100. */
-    async countOrders({ token }: Customer, status: string): Promise<number> {
-      const reply = await shop.call('GET', `/api/v1/orders?status=${status}&limit=100`, { token });
+    /** Whether so many of the customer's orders, 100 at most, have this status. */
+    async hasOrders({ token }: Customer, status: string, count = 1): Promise<boolean> {
+      const reply = await shop.call('GET', `/api/v1/orders?status=${status}&limit=${count}`, { token });
       assert.equal(reply.status, 200);
-      return reply.body.items.length;
+      return reply.body.items.length === count;
     },
 
     /** Waits until none of the customer's orders is pending. */
@@ -148,7 +147,7 @@ export async function startOutageWorld(options: { portOffset: number; env: Recor
         'no order is pending',
         async () => {
           await delay(LOOK_INTERVAL_MS);
-          return (await world.countOrders(customer, 'pending')) === 0;
+          return !(await world.hasOrders(customer, 'pending'));
         },
         timeoutMs,
       );
@@ -164,8 +163,9 @@ export async function startOutageWorld(options: { portOffset: number; env: Recor
         'no charge is due or under way',
         async () => {
           await delay(LOOK_INTERVAL_MS);
-          const statuses = await world.paymentStatuses(customer);
-          return statuses.every((status) => status !== 'due' && status !== 'charging');
+          for await (const payments of pagesOf('/api/v1/payments', customer))
+            if (payments.some(({ status }) => status === 'due' || status === 'charging')) return false;
+          return true;
         },
         timeoutMs,
       );

@@ -97,6 +97,12 @@ export function createShop(gatewayUrl: string, options: { call?: Client; pauseMs
         pauseMs,
       );
     },
+    /** As `finalOrder`, of many: one is looked at after the other, so that to wait for all costs no more than for one. */
+    async finalOrders(customer: Customer, orderIds: readonly string[], timeoutMs?: number) {
+      const orders = [];
+      for (const id of orderIds) orders.push(await this.finalOrder(customer, id, timeoutMs));
+      return orders;
+    },
     async timelineOf(
       { token }: Customer,
       orderId: string,

@@ -227,7 +227,7 @@ export async function gone(record: { pid: number; identity: string }, limitMs: n
   const limit = Date.now() + limitMs;
   while (isRunning(record)) {
     if (Date.now() > limit) return false;
-    await sleep(50);
+    await sleep(100);
   }
   return true;
 }
@@ -267,6 +267,6 @@ export async function waitUntilUp(
       await child.kill();
       throw new Error(`${child.name} was not ready after ${limitMs / 1000} s:\n${lastLines(logFile)}`);
     }
-    await sleep(50);
+    await sleep(100);
   }
 }

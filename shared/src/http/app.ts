@@ -59,7 +59,7 @@ export function requestContext(logger: Logger) {
           });
           if (request.path === '/health' || request.path === '/ready') return;
           const { code } = response.locals as { code?: string };
-          logger.log(response.statusCode === 503 ? 'warn' : 'info', 'request', {
+          logger[response.statusCode === 503 ? 'warn' : 'info']('request', {
             method: request.method,
             path: request.originalUrl.split('?')[0],
             status: response.statusCode,

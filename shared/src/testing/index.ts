@@ -34,7 +34,7 @@ const uniqueName = () => `test_${randomBytes(6).toString('hex')}`;
 export const quietLogger = createLogger({ service: 'test', level: process.env.TEST_LOG_LEVEL ?? 'error' });
 quietLogger.silent = process.env.TEST_LOG_LEVEL === undefined;
 
-const FIRST_PAUSE_MS = 10;
+const FIRST_PAUSE_MS = 20;
 
 /**
  * Resolves with the first value that is neither undefined nor false. An assertion that throws counts as "not yet".
@@ -46,7 +46,7 @@ export async function waitFor<T>(
   what: string,
   condition: () => Promise<T> | T,
   timeoutMs = 60_000,
-  pauseMs = 100,
+  pauseMs = 250,
 ): Promise<Exclude<T, false | undefined>> {
   const endsAt = performance.now() + timeoutMs;
   let failure: unknown;
@@ -60,7 +60,7 @@ export async function waitFor<T>(
       failure = error;
     }
     await delay(pause);
-    pause = Math.min(pause * 1.5, pauseMs);
+    pause = Math.min(pause * 2, pauseMs);
   }
   throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`, { cause: failure });
 }
