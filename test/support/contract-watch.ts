@@ -14,7 +14,7 @@ async function loadCheck() {
 function watch(seenFile: string): void {
   let loading: ReturnType<typeof loadCheck> | undefined;
   const noted = new Set<string>();
-  /** By what was asked for, the body that was judged last: whoever waits for a change gets the same one many times. */
+  /** By what was asked for, the answer that was judged last: whoever waits for a change gets the same one many times. */
   const judged = new Map<string, string>();
   const original = globalThis.fetch;
   globalThis.fetch = async (input, init) => {
@@ -31,9 +31,10 @@ function watch(seenFile: string): void {
       const text = await response.clone().text();
       // A service does not have the paths of the gateway, nor the gateway those of a service.
       if (status === 404 && text.includes('"route.not-found"')) return response;
-      const asked = `${method} ${url.href} ${status}`;
-      if (judged.get(asked) !== text) contract.check(operation, { status, headers, text });
-      judged.set(asked, text);
+      const asked = `${method} ${url.href}`;
+      const answer = `${status} ${headers.get('content-type')} ${text}`;
+      if (judged.get(asked) !== answer) contract.check(operation, { status, headers, text });
+      judged.set(asked, answer);
     }
     const line = `${operation.operationId} ${status}\n`;
     if (!noted.has(line)) appendFileSync(seenFile, line);

@@ -4,19 +4,6 @@ import { join } from 'node:path';
 /** Where downloaded servers are, and what has been compiled. */
 export const cacheDir = join(import.meta.dirname, '../../.local');
 
-/** Passwords are hashed slowly on purpose; those of tests are no secrets. */
-const cheapPasswords = { ARGON2_MEMORY_KIB: '64', ARGON2_PASSES: '1' };
-
-/** What `npm run chaos` is told under test. */
-export function chaosEnv(): NodeJS.ProcessEnv {
-  const { TEST_PLATFORM_DATA } = process.env;
-  return {
-    ...process.env,
-    ...cheapPasswords,
-    ...(TEST_PLATFORM_DATA && { CHAOS_PLATFORM_DATA: TEST_PLATFORM_DATA }),
-  };
-}
-
 export function commonEnv(): Record<string, string> {
   const { PATH = '', HOME = '', MONGO_URL } = process.env;
   return {
@@ -27,7 +14,20 @@ export function commonEnv(): Record<string, string> {
     RATE_LIMIT_PER_MINUTE: '0',
     AUTH_RATE_LIMIT_PER_MINUTE: '0',
     METRICS_PORT: '0',
-    ...cheapPasswords,
+    // Passwords are hashed slowly on purpose; these are no secrets.
+    ARGON2_MEMORY_KIB: '64',
+    ARGON2_PASSES: '1',
     ...(MONGO_URL && { MONGO_URL }),
+  };
+}
+
+/** What `npm run chaos` is told under test. */
+export function chaosEnv(): Record<string, string> {
+  const { TMPDIR, NODE_COMPILE_CACHE, TEST_PLATFORM_DATA } = process.env;
+  return {
+    ...commonEnv(),
+    ...(TMPDIR && { TMPDIR }),
+    ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }),
+    ...(TEST_PLATFORM_DATA && { CHAOS_PLATFORM_DATA: TEST_PLATFORM_DATA }),
   };
 }

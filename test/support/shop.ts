@@ -98,9 +98,11 @@ export function createShop(gatewayUrl: string, options: { call?: Client; pauseMs
       );
     },
     /** As `finalOrder`, of many: one is looked at after the other, so that to wait for all costs no more than for one. */
-    async finalOrders(customer: Customer, orderIds: readonly string[], timeoutMs?: number) {
+    async finalOrders(customer: Customer, orderIds: readonly string[], timeoutMs: number) {
+      const endsAt = performance.now() + timeoutMs;
       const orders = [];
-      for (const id of orderIds) orders.push(await this.finalOrder(customer, id, timeoutMs));
+      for (const id of orderIds)
+        orders.push(await this.finalOrder(customer, id, Math.max(1_000, endsAt - performance.now())));
       return orders;
     },
     async timelineOf(

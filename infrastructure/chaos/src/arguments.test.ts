@@ -33,6 +33,7 @@ for (const args of [
   ['--orders', 'many'],
   ['--rate', '0'],
   ['--deadline', '-1'],
+  ['--copies', '1.5'],
   ['--what'],
   ['kill'],
 ])

@@ -46,7 +46,7 @@ export function readArguments(args: readonly string[], all: readonly Scenario[])
     seed: values.seed ?? String(Math.floor(Math.random() * 1e9)),
     deadlineS: positive('deadline', values.deadline),
     graceS: positive('grace', values.grace),
-    copies: Math.ceil(positive('copies', values.copies)),
+    copies: wholePositive('copies', values.copies),
     portOffset: positive('port-offset', values['port-offset']),
     list: values.list,
   };
@@ -79,6 +79,11 @@ function positive(name: string, text: string): number {
   if (!(value > 0 && value < Number.POSITIVE_INFINITY))
     throw new WrongArgument(`--${name} is a number above 0, not "${text}".`);
   return value;
+}
+
+function wholePositive(name: string, text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new WrongArgument(`--${name} is a whole number above 0, not "${text}".`);
+  return Number(text);
 }
 
 /** A name chooses a scenario, or all whose names begin with it; `all` those that need not be asked for. */

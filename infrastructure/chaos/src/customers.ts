@@ -15,6 +15,8 @@ const PASSWORD = 'a-long-password';
 const MIX = { declined: 0.1, scarce: 0.06, cancelled: 0.08, repeated: 0.1, newcomer: 0.1 };
 /** Every other wish for the scarce product can be met. */
 const SCARCE_STOCK_SHARE = MIX.scarce / 2;
+/** Then they wait for an answer. */
+const MOST_HANG_UPS = 5;
 const PLENTIFUL_PRODUCTS = 6;
 const PLENTY = 1_000_000;
 
@@ -36,7 +38,7 @@ export interface Shopping {
   end(): Promise<void>;
   /** Ends everything at once, also what is being tried. */
   abandon(): void;
-  /** From now on customers hang up after this many milliseconds, drawn for each call, and ask again at once; `undefined` ends that. */
+  /** From now on customers hang up after this many milliseconds, drawn for each call, and ask again at once, some times; `undefined` ends that. */
   hangUpAfter(range: { least: number; most: number } | undefined): void;
   /** Many customers want the same at the same moment, and there is less of it. Resolves when all have an answer. */
   rush(options: { stock: number; orders: number }): Promise<void>;
@@ -83,15 +85,20 @@ export async function goShopping(options: {
   const call = (request: Request, patience: Patience = {}) =>
     callPatiently(gatewayUrls, turn++, request, { ...patience, signal });
   /** What the record counts: a call of a customer, with their token. */
-  const callBy = (customer: Customer, request: Request) =>
-    call(
+  const callBy = (customer: Customer, request: Request) => {
+    let hangUps = 0;
+    return call(
       { ...request, token: customer.token },
       {
         seen: (answer) => note(record, answer),
-        hangsUpAfter: () => hangsUpAfter && randomOfCalls.between(hangsUpAfter.least, hangsUpAfter.most),
+        hangsUpAfter: () =>
+          hangsUpAfter && hangUps++ < MOST_HANG_UPS
+            ? randomOfCalls.between(hangsUpAfter.least, hangsUpAfter.most)
+            : undefined,
         logInAnew: () => logIn(customer),
       },
     );
+  };
   const logIn = async (customer: Customer): Promise<string> => {
     const { email, password } = customer;
     const answer = await call({ method: 'POST', path: '/api/v1/auth/login', body: { email, password } });

@@ -10,9 +10,9 @@ import { type Result, runScenario } from './run.ts';
 import { scenarios as all } from './scenarios/index.ts';
 import { startWorld, type World } from './world.ts';
 
-/** Servers of one's own, as `npm start` takes them, and what passwords cost. */
+/** Servers of one's own, as `npm start` takes them, what passwords cost, and whether there are metrics. */
 const passedOn =
-  /^((USERS|ORDERS|PAYMENTS)_DATABASE_URL|(PRODUCTS_|NOTIFICATIONS_)?MONGO_URL|RABBITMQ(_MANAGEMENT)?_URL|AUDIT_QUEUE_COUNTS_AGE_S|ARGON2_.+)$/;
+  /^((USERS|ORDERS|PAYMENTS)_DATABASE_URL|(PRODUCTS_|NOTIFICATIONS_)?MONGO_URL|RABBITMQ(_MANAGEMENT)?_URL|AUDIT_QUEUE_COUNTS_AGE_S|ARGON2_.+|METRICS_PORT)$/;
 const cacheDir = resolve(process.env.CHAOS_CACHE_DIR ?? join(import.meta.dirname, '../../../.local'));
 
 const code = await main().catch((error) => {

@@ -65,7 +65,6 @@ export async function startWorld(options: {
   const { copies, portOffset, cacheDir, data, env = {}, log = () => {} } = options;
   // What is kept has to outlive processes that are killed, not the machine.
   const dir = mkdtempSync(join(process.env.TMPDIR ?? scratchFolder(cacheDir), 'glasshouse-chaos-'));
-  if (data !== undefined) cpSync(data, dir, { recursive: true });
   const processes = createProcessTable(join(dir, 'state.json'));
   const links = new Map<string, TcpProxy>();
   const told = new Map<string, NodeJS.ProcessEnv>();
@@ -82,6 +81,7 @@ export async function startWorld(options: {
 
   let platform: Platform;
   try {
+    if (data !== undefined) cpSync(data, dir, { recursive: true });
     platform = await startPlatform({
       dir,
       cacheDir,

@@ -227,7 +227,7 @@ export async function gone(record: { pid: number; identity: string }, limitMs: n
   const limit = Date.now() + limitMs;
   while (isRunning(record)) {
     if (Date.now() > limit) return false;
-    await sleep(100);
+    await sleep(50);
   }
   return true;
 }

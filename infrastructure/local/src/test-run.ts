@@ -31,6 +31,7 @@ let ended: Promise<never> | undefined;
 
 /** Runs a command in the foreground; returns its exit code. */
 function run(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  if (ended !== undefined) return ended;
   // A process group of its own, so that it can be ended with all that it has started.
   const child = spawn(command, args, { cwd: root, stdio: 'inherit', env, detached: true });
   foreground.add(child);
