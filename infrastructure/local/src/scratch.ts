@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const MEMORY_FOLDER = '/dev/shm';
-/** Five platforms at once, with a broker's log and a database each, and three copies of the repository. */
+/** Four platforms at once, with a broker's log and a database each, and two copies of the repository. */
 const NEEDED_BYTES = 6 * 1024 ** 3;
 
 /** What is kept has to outlive processes that are killed, not the machine. @returns `otherwise` where memory can't be had */
