@@ -1,7 +1,7 @@
 // What a test run leaves behind: platforms whose tests were ended before they could stop them, and their folders.
 import { globSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { gone, isRunning, type ProcessTable, readState, stopRecorded } from './processes.ts';
+import { gone, isRunning, type ProcessTable, readState, send, stopRecorded } from './processes.ts';
 import { removePostgres } from './servers/index.ts';
 
 const OWNER_GONE_WITHIN_MS = 5_000;
@@ -13,7 +13,7 @@ export async function clearAway(folder: string): Promise<void> {
     // First a runner that is not of this run: it would start again what has ended.
     const owner = readState(join(folder, file))?.owner;
     if (owner !== undefined && owner.pid !== process.pid && isRunning(owner)) {
-      process.kill(owner.pid, 'SIGKILL');
+      send(owner.pid, 'SIGKILL');
       await gone(owner, OWNER_GONE_WITHIN_MS);
     }
     const state = readState(join(folder, file));

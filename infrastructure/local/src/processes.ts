@@ -216,7 +216,7 @@ export async function stopRecorded(state: State, graceMs = STOP_GRACE_MS): Promi
 }
 
 async function stopRecord(record: ProcessRecord, graceMs: number): Promise<void> {
-  if (isRunning(record)) process.kill(record.pid, record.stopSignal);
+  if (isRunning(record)) send(record.pid, record.stopSignal);
   if (await gone(record, graceMs)) return;
   signalGroup(record.pid, 'SIGKILL');
   if (!(await gone(record, 5_000))) throw new Error(`${record.name} (pid ${record.pid}) cannot be ended.`);
@@ -233,9 +233,13 @@ export async function gone(record: { pid: number; identity: string }, limitMs: n
 }
 
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
+  if (pid !== undefined) send(-pid, signal);
+}
+
+/** Who has ended meanwhile needs no signal. */
+export function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

@@ -1,6 +1,7 @@
 // Processes that die, are restarted, or hang.
 import { execFileSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { send } from '@glasshouse/local/processes';
 import type { SupervisedProcess } from '@glasshouse/local/supervisor';
 import type { Scenario, Scene } from '../scenario.ts';
 import { allServices } from '../world.ts';
@@ -19,16 +20,6 @@ function familyOf(pid: number): number[] {
   return family;
 }
 
-/** Who has ended meanwhile needs no signal. */
-function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
-  for (const pid of pids)
-    try {
-      process.kill(pid, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-}
-
 /** Nothing of it runs meanwhile, and it does not know. */
 async function hang({ fault, tell }: Scene, one: SupervisedProcess, ms: number): Promise<void> {
   const pid = one.pid();
@@ -36,10 +27,10 @@ async function hang({ fault, tell }: Scene, one: SupervisedProcess, ms: number):
   const family = familyOf(pid);
   fault(`${one.name} hangs`);
   try {
-    signalAll(family, 'SIGSTOP');
+    for (const member of family) send(member, 'SIGSTOP');
     await delay(ms);
   } finally {
-    signalAll(family, 'SIGCONT');
+    for (const member of family) send(member, 'SIGCONT');
   }
   tell(`${one.name} goes on`);
 }
