@@ -1,6 +1,7 @@
 // The one table that tells a message's own fault from somebody being faster and from a database being away.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type BulkWriteResult, MongoBulkWriteError, MongoNetworkError, MongoServerError } from 'mongodb';
 import { AppError, classifyFailure, type FailureClass } from './index.ts';
 
 const withCode = (code: string | number, name = 'Error') => Object.assign(new Error('x'), { code, name });
@@ -38,6 +39,14 @@ const table: [string, unknown, FailureClass][] = [
 
 for (const [name, error, expected] of table)
   test(`classifyFailure: ${name} is ${expected}`, () => assert.equal(classifyFailure(error), expected));
+
+test('classifyFailure: the failure of a MongoDB bulk write is what made it fail', () => {
+  const failed = (error: Error) => new MongoBulkWriteError(error as never, {} as BulkWriteResult);
+  const conflict = new MongoServerError({ code: 112, errmsg: 'WriteConflict' });
+  assert.equal(classifyFailure(failed(new MongoNetworkError('read ECONNRESET'))), 'dependency-down');
+  assert.equal(classifyFailure(failed(conflict)), 'contention');
+  assert.equal(classifyFailure(failed(new MongoServerError({ code: 121, errmsg: 'not valid' }))), 'fault');
+});
 
 test('classifyFailure: a network error within a MongoDB transaction is down, although it is labelled transient', () => {
   const error = Object.assign(new Error('x'), { name: 'MongoNetworkError', hasErrorLabel: () => true });

@@ -92,10 +92,14 @@ const mongoClientDown = new Set([
   'MongoClientClosedError',
 ]);
 
-/** Which of the three a failure is. A network error within a MongoDB transaction is labelled transient as well: it counts as down. */
+/**
+ * Which of the three a failure is. A network error within a MongoDB transaction is labelled transient as well: it counts as down. That of a bulk
+ * write has another error's name; the driver keeps the error itself in `errorResponse`, where for an answer of the server that answer is.
+ */
 export function classifyFailure(error: unknown): FailureClass {
   if (!(error instanceof Error)) return 'fault';
-  const { code, name } = error as Error & { code?: unknown };
+  const { code, name, errorResponse } = error as Error & { code?: unknown; errorResponse?: unknown };
+  if (errorResponse instanceof Error) return classifyFailure(errorResponse);
   if (mongoClientDown.has(name)) return 'dependency-down';
   if (typeof code === 'number') {
     if (mongoDown.has(code)) return 'dependency-down';
