@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Binary, Long, ObjectId } from 'bson';
 import { type Collection, docKey } from './collection.ts';
 import { type Command, type Context, type Cursor, commands } from './commands.ts';
-import { CommandError, isTransient } from './errors.ts';
+import { CommandError, isTransient, writeConflict } from './errors.ts';
 import { type Doc, isDoc, valuesAt } from './order.ts';
 import { createSessions, type Session } from './sessions.ts';
 import { createClock, LockHeld, openStore, type Store, type Transaction } from './store.ts';
@@ -24,6 +24,8 @@ export type MongoStandinOptions = {
   /** 0 = any free one. */
   port?: number;
   transactionLifetimeLimitSeconds?: number;
+  /** How long a transaction waits for another one, which has changed other documents, before it conflicts. */
+  lockWaitMs?: number;
   /** How often documents past their TTL are removed. */
   ttlSweepSeconds?: number;
   log?(message: string): void;
@@ -37,6 +39,7 @@ export async function startMongoStandin({
   dir,
   port = 0,
   transactionLifetimeLimitSeconds = 5,
+  lockWaitMs = 250,
   ttlSweepSeconds = 60,
   log = () => {},
 }: MongoStandinOptions): Promise<MongoStandin> {
@@ -126,17 +129,23 @@ export async function startMongoStandin({
     return turn;
   }
 
-  /** Outside a transaction: waits where a transaction holds the lock. */
+  /** Outside a transaction: waits where one holds the lock. */
   async function direct(command: Command, body: Doc, context: Omit<Context, 'unit'>, socket: Socket): Promise<Doc> {
-    const deadline = typeof body.maxTimeMS === 'number' && body.maxTimeMS > 0 ? Date.now() + body.maxTimeMS : undefined;
-    return whenUnlocked(() => {
+    const run = () => {
       if (socket.destroyed) throw new Error('the client has gone');
       return command.run(body, { ...context, unit: store.direct });
-    }, deadline);
+    };
+    if (typeof body.maxTimeMS !== 'number' || body.maxTimeMS <= 0) return whenUnlocked(run);
+    const expired = new CommandError('MaxTimeMSExpired', 'operation exceeded time limit');
+    return whenUnlocked(run, { withinMs: body.maxTimeMS, orElse: expired });
   }
 
   /** Runs `work`, and again when a transaction has ended, until it meets no lock. */
-  async function whenUnlocked<Result>(work: () => Result, deadline?: number): Promise<Result> {
+  async function whenUnlocked<Result>(
+    work: () => Result,
+    limit?: { withinMs: number; orElse: CommandError },
+  ): Promise<Result> {
+    const deadline = limit && Date.now() + limit.withinMs;
     for (;;) {
       try {
         return work();
@@ -144,7 +153,7 @@ export async function startMongoStandin({
         if (!(error instanceof LockHeld)) throw error;
       }
       if (deadline === undefined) await store.lockReleased();
-      else if (Date.now() >= deadline) throw new CommandError('MaxTimeMSExpired', 'operation exceeded time limit');
+      else if (Date.now() >= deadline) throw limit?.orElse;
       else await Promise.race([store.lockReleased(), delay(deadline - Date.now(), undefined, { ref: false })]);
     }
   }
@@ -165,13 +174,13 @@ export async function startMongoStandin({
     return answer;
   }
 
-  function inTransaction(
+  async function inTransaction(
     session: Session,
     name: string,
     body: Doc,
     context: Omit<Context, 'unit'>,
     socket: Socket,
-  ): Doc {
+  ): Promise<Doc> {
     if (name === 'commitTransaction') {
       sessions.commit(session, body, socket);
       return {};
@@ -182,7 +191,7 @@ export async function startMongoStandin({
         sessions.abort(session);
         return {};
       }
-      const answer = runInside(transaction, name, body, context);
+      const answer = await withLock(session, transaction, () => runInside(transaction, name, body, context));
       // A statement that fails ends its transaction, also where others of its command were carried out.
       if ('writeErrors' in answer) sessions.abort(session);
       return answer;
@@ -190,6 +199,18 @@ export async function startMongoStandin({
       sessions.abort(session);
       throw error;
     }
+  }
+
+  /**
+   * Waits where another transaction holds the lock: that they change different documents is no conflict. Not for long, for the other one may wait
+   * for its client.
+   */
+  function withLock(session: Session, transaction: Transaction, work: () => Doc): Promise<Doc> {
+    const run = () => {
+      if (session.transaction === transaction) return work();
+      throw new CommandError('NoSuchTransaction', `Transaction ${session.txnNumber} has been aborted`);
+    };
+    return whenUnlocked(run, { withinMs: lockWaitMs, orElse: writeConflict() });
   }
 
   function runInside(transaction: Transaction, name: string, body: Doc, context: Omit<Context, 'unit'>): Doc {

@@ -21,19 +21,21 @@ export type Unit = {
   collection(ns: string): Collection | undefined;
   /**
    * Puts `next` in the place of `previous`; without `previous` it is an insert, without `next` a removal.
-   * @throws DuplicateKey, WriteConflict or, outside a transaction, LockHeld
+   * @throws DuplicateKey, WriteConflict, or LockHeld before the first change
    */
   write(ns: string, key: string, previous: Doc | undefined, next: Doc | undefined): void;
 };
 
 export type Transaction = {
   unit: Unit;
+  /** Whether it has changed this document. */
+  hasChanged(ns: string, key: string): boolean;
   commit(): void;
   /** Gives the locks back; the changes are forgotten unless they were committed. */
   end(): void;
 };
 
-/** Thrown before the first change of a command outside any transaction: it is to be run again when a transaction has ended. */
+/** Thrown before the first change of a transaction, or of a command outside any: it is to be run again when another transaction has ended. */
 export class LockHeld extends Error {}
 
 export type Store = ReturnType<typeof openStore>;
@@ -89,7 +91,7 @@ export function openStore(dir: string) {
       collection: (ns) => snapshot.get(ns),
       write(ns, key, previous, next) {
         const holder = locks.get(databaseOf(ns));
-        if (holder && holder !== transaction) throw writeConflict();
+        if (holder && holder !== transaction) throw holder.hasChanged(ns, key) ? writeConflict() : new LockHeld();
         locks.set(databaseOf(ns), transaction);
 
         const own = snapshot.get(ns) ?? createCollection(ns, 0);
@@ -105,6 +107,7 @@ export function openStore(dir: string) {
 
     const transaction: Transaction = {
       unit,
+      hasChanged: (ns, key) => changes.get(ns)?.has(key) ?? false,
       commit() {
         for (const [ns, changed] of changes) {
           const collection = collections.get(ns) ?? addCollection(ns, {});

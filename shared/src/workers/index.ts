@@ -28,70 +28,76 @@ export function createWorker<Row extends { cause: Cause }>(options: {
 }): Worker {
   const { name, logger, concurrency, sweepIntervalMs, claim, perform } = options;
   const stopped = new AbortController();
-  const sleepers = new Set<() => void>();
+  /** Lanes that have found nothing. Whoever wakes one tells it whether there may be more rows than it takes. */
+  const sleepers = new Set<(mayBeMore: boolean) => void>();
   let missedWakes = 0;
   let lanes: Promise<void>[] = [];
+  let sweeps: NodeJS.Timeout | undefined;
 
-  const rest = async (ms: number) => {
-    if (missedWakes > 0) {
-      missedWakes -= 1;
-      return;
-    }
-    const woken = Promise.withResolvers<void>();
-    sleepers.add(woken.resolve);
-    const timer = new AbortController();
-    const signal = AbortSignal.any([timer.signal, stopped.signal]);
-    await Promise.race([woken.promise, delay(ms, undefined, { signal }).catch(() => {})]);
-    timer.abort();
-    sleepers.delete(woken.resolve);
+  const wakeOne = (mayBeMore: boolean): boolean => {
+    const [sleeper] = sleepers;
+    if (sleeper === undefined) return false;
+    sleepers.delete(sleeper);
+    sleeper(mayBeMore);
+    return true;
   };
 
-  const lane = async (isFirst: boolean) => {
+  /** @returns what the lane is told by whoever wakes it */
+  const sleep = async (): Promise<boolean> => {
+    if (stopped.signal.aborted) return false;
+    if (missedWakes > 0) {
+      missedWakes -= 1;
+      return true;
+    }
+    return new Promise((resolve) => sleepers.add(resolve));
+  };
+
+  const lane = async () => {
     let failures = 0;
+    let mayBeMore = true;
     while (!stopped.signal.aborted) {
+      let row: Row | undefined;
       try {
-        const row = await claim();
-        if (row === undefined) {
-          // One lane sweeps; the others wait until they are woken.
-          await rest(isFirst ? sweepIntervalMs : 2 ** 30);
-          continue;
-        }
-        wakeOne();
-        await runWithCause(row.cause, async () => {
-          try {
-            await perform(row);
-          } catch (error) {
-            logger.warn(`${name}: a row could not be finished; it comes up again`, { error });
-          }
-        });
+        row = await claim();
         failures = 0;
       } catch (error) {
         logger.warn(`${name}: can't claim`, { error });
         failures += 1;
-        await rest(1_000 + backoffMs(failures, 500, 10_000));
+        const pauseMs = 1_000 + backoffMs(failures, 500, 10_000);
+        await delay(pauseMs, undefined, { signal: stopped.signal }).catch(() => {});
+        continue;
       }
+      if (row === undefined) {
+        mayBeMore = await sleep();
+        continue;
+      }
+      if (mayBeMore) wakeOne(true);
+      // Who was woken for one row and finds another after it has met more than it was told of.
+      mayBeMore = true;
+      await runWithCause(row.cause, async () => {
+        try {
+          await perform(row);
+        } catch (error) {
+          logger.warn(`${name}: a row could not be finished; it comes up again`, { error });
+        }
+      });
     }
-  };
-
-  const wakeOne = () => {
-    const [sleeper] = sleepers;
-    if (sleeper === undefined) return false;
-    sleepers.delete(sleeper);
-    sleeper();
-    return true;
   };
 
   return {
     name,
     wake() {
       // Nobody asleep: a lane that is just about to sleep must look once more.
-      if (!wakeOne()) missedWakes = Math.min(missedWakes + 1, concurrency);
+      if (!wakeOne(false)) missedWakes = Math.min(missedWakes + 1, concurrency);
     },
     async start() {
-      lanes = Array.from({ length: concurrency }, (_, index) => lane(index === 0));
+      lanes = Array.from({ length: concurrency }, lane);
+      sweeps = setInterval(() => wakeOne(true), sweepIntervalMs).unref();
     },
     async stop() {
+      clearInterval(sweeps);
       stopped.abort();
+      while (wakeOne(false));
       await Promise.all(lanes);
     },
   };

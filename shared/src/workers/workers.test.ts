@@ -1,6 +1,7 @@
 // A worker takes what is due when it is told, looks by itself when nobody tells, and ends what it has begun before it stops.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as untilAllSleep } from 'node:timers/promises';
 import { currentCause, setupContext } from '../telemetry/index.ts';
 import { quietLogger, waitFor } from '../testing/index.ts';
 import { createWorker } from './index.ts';
@@ -16,17 +17,22 @@ function createQueueWorker(options: {
   sweepIntervalMs: number;
   concurrency?: number;
   perform?: (row: { id: number }) => Promise<void>;
+  /** Keeps the answer of the database back. */
+  answer?: Promise<void>;
 }) {
   const due: number[] = [];
   const done: number[] = [];
   const causes: string[] = [];
+  let claims = 0;
   const worker = createWorker({
     name: 'test',
     logger: quietLogger,
     concurrency: options.concurrency ?? 2,
     sweepIntervalMs: options.sweepIntervalMs,
     async claim() {
+      claims += 1;
       const id = due.shift();
+      await options.answer;
       return id === undefined ? undefined : { id, cause };
     },
     async perform(row) {
@@ -35,7 +41,7 @@ function createQueueWorker(options: {
       done.push(row.id);
     },
   });
-  return { worker, due, done, causes };
+  return { worker, due, done, causes, claims: () => claims };
 }
 
 test('worker: does what is due when it is woken, long before the sweep, as part of what caused it', async () => {
@@ -88,4 +94,48 @@ test('worker: works side by side up to its concurrency, goes on after a failure,
   assert.equal(most, 3);
   assert.deepEqual(done.toSorted(), [2, 3, 4]);
   assert.deepEqual(due, [5], 'nothing is begun after the stop');
+});
+
+test('worker: who is woken for a row looks once more, and the others sleep on', async () => {
+  const { worker, due, done, claims } = createQueueWorker({ sweepIntervalMs: 3_600_000, concurrency: 4 });
+  await worker.start();
+  for (let id = 1; id <= 10; id += 1) {
+    await untilAllSleep();
+    due.push(id);
+    worker.wake();
+    await waitFor('it is done', () => done.length === id, 2_000);
+    await waitFor('it has looked once more', () => claims() >= 4 + 2 * id, 2_000);
+  }
+  assert.equal(claims(), 4 + 2 * 10);
+  await worker.stop();
+});
+
+test('worker: what takes long holds up nothing that came after it, although nobody was woken for that', async () => {
+  const release = Promise.withResolvers<void>();
+  const { worker, due, done } = createQueueWorker({
+    sweepIntervalMs: 20,
+    perform: ({ id }) => (id === 1 ? release.promise : Promise.resolve()),
+  });
+  await worker.start();
+  due.push(1, 2);
+  worker.wake();
+  await waitFor('the second is done', () => done.includes(2), 2_000);
+  release.resolve();
+  await worker.stop();
+  assert.deepEqual(done, [2, 1]);
+});
+
+test('worker: a wake that comes while it looks is not lost', async () => {
+  const answer = Promise.withResolvers<void>();
+  const { worker, due, done } = createQueueWorker({
+    sweepIntervalMs: 3_600_000,
+    concurrency: 1,
+    answer: answer.promise,
+  });
+  await worker.start();
+  due.push(1);
+  worker.wake();
+  answer.resolve();
+  await waitFor('it is done', () => done.length === 1, 2_000);
+  await worker.stop();
 });

@@ -7,8 +7,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { Long, MongoClient } from 'mongodb';
-import { startMongoStandin } from '../index.ts';
+import { Long, MongoClient, type MongoServerError } from 'mongodb';
+import { type MongoStandinOptions, startMongoStandin } from '../index.ts';
 import { commitOf, inTransaction, newSession, rawConnection } from './raw-connection.ts';
 import { isStandin, refusal, temporaryFolder, until } from './server.ts';
 
@@ -20,7 +20,7 @@ interface Row {
 }
 
 /** A stand-in in this process, stopped after the test at the latest. */
-async function startedWith(t: TestContext, options: { dir?: string; transactionLifetimeLimitSeconds?: number } = {}) {
+async function startedWith(t: TestContext, options: Omit<MongoStandinOptions, 'dir'> & { dir?: string } = {}) {
   const dir = options.dir ?? (await folder(t));
   const standin = await startMongoStandin({ dir, ...options });
   const client = new MongoClient(standin.url);
@@ -56,41 +56,96 @@ async function ended(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promis
   return code;
 }
 
-test('the lock: another transaction fails at once, a write outside waits, reads do not', only, async (t) => {
-  const { client, rows, db, stop } = await startedWith(t);
-  await rows.insertMany([{ _id: 'a' }, { _id: 'b' }, { _id: 'c' }]);
-  const [one, two] = [client.startSession(), client.startSession()];
-  one.startTransaction();
-  two.startTransaction();
-  await rows.updateOne({ _id: 'a' }, { $set: { n: 1 } }, { session: one });
-
-  const error = await refusal(rows.updateOne({ _id: 'b' }, { $set: { n: 2 } }, { session: two }));
+const assertConflict = (error: MongoServerError) => {
   assert.equal(error.code, 112);
   assert.ok(error.hasErrorLabel('TransientTransactionError'));
+};
 
-  let written = false;
-  const outside = rows.updateOne({ _id: 'c' }, { $set: { n: 3 } }).then(() => {
-    written = true;
-  });
-  const indexed = rows.createIndex({ n: 1 });
-  assert.equal((await refusal(rows.updateOne({ _id: 'c' }, { $set: { n: 4 } }, { maxTimeMS: 50 }))).code, 50);
-  assert.equal((await rows.findOne({ _id: 'c' }))?.n, undefined);
-  assert.equal((await rows.updateOne({ _id: 'none' }, { $set: { n: 1 } })).matchedCount, 0);
-  await client.db('other').collection('x').insertOne({ a: 1 });
-  assert.equal(written, false);
+test(
+  'the lock: another transaction fails, at once over the same document, a write outside waits, reads do not',
+  only,
+  async (t) => {
+    const { client, rows, db, stop } = await startedWith(t, { lockWaitMs: 50 });
+    await rows.insertMany([{ _id: 'a' }, { _id: 'b' }, { _id: 'c' }]);
+    const [one, two, three] = [client.startSession(), client.startSession(), client.startSession()];
+    for (const session of [one, two, three]) session.startTransaction();
+    await rows.updateOne({ _id: 'a' }, { $set: { n: 1 } }, { session: one });
 
+    assertConflict(await refusal(rows.updateOne({ _id: 'a' }, { $set: { n: 2 } }, { session: two })));
+    assertConflict(await refusal(rows.updateOne({ _id: 'b' }, { $set: { n: 2 } }, { session: three })));
+
+    let written = false;
+    const outside = rows.updateOne({ _id: 'c' }, { $set: { n: 3 } }).then(() => {
+      written = true;
+    });
+    const indexed = rows.createIndex({ n: 1 });
+    assert.equal((await refusal(rows.updateOne({ _id: 'c' }, { $set: { n: 4 } }, { maxTimeMS: 50 }))).code, 50);
+    assert.equal((await rows.findOne({ _id: 'c' }))?.n, undefined);
+    assert.equal((await rows.updateOne({ _id: 'none' }, { $set: { n: 1 } })).matchedCount, 0);
+    await client.db('other').collection('x').insertOne({ a: 1 });
+    assert.equal(written, false);
+
+    await one.commitTransaction();
+    await outside;
+    await indexed;
+    assert.deepEqual(
+      await rows
+        .find({ n: { $gt: 0 } }, { sort: { n: 1 } })
+        .map(({ _id }) => _id)
+        .toArray(),
+      ['a', 'c'],
+    );
+    await two.abortTransaction();
+    await db.dropDatabase();
+    await stop();
+  },
+);
+
+test(
+  'the lock: transactions over different documents wait for each other, and each is carried out',
+  only,
+  async (t) => {
+    const { client, rows, stop } = await startedWith(t, { lockWaitMs: 10_000 });
+    const ids = ['a', 'b', 'c', 'd', 'e'];
+    await rows.insertMany(ids.map((_id) => ({ _id, n: 0 })));
+    await Promise.all(
+      ids.map(async (_id) => {
+        const session = client.startSession();
+        session.startTransaction();
+        for (const n of [1, 2]) await rows.updateOne({ _id }, { $set: { n } }, { session });
+        await session.commitTransaction();
+        await session.endSession();
+      }),
+    );
+    assert.equal(await rows.countDocuments({ n: 2 }), ids.length);
+    await stop();
+  },
+);
+
+test('the lock: who wants the same document does not wait for it', only, async (t) => {
+  const { client, rows, stop } = await startedWith(t, { lockWaitMs: 10_000, transactionLifetimeLimitSeconds: 1 });
+  await rows.insertOne({ _id: 'a' });
+  const [one, two] = [client.startSession(), client.startSession()];
+  for (const session of [one, two]) session.startTransaction();
+  await rows.updateOne({ _id: 'a' }, { $set: { n: 1 } }, { session: one });
+  // Had it waited, its transaction would have been aborted for its age.
+  assertConflict(await refusal(rows.updateOne({ _id: 'a' }, { $set: { n: 2 } }, { session: two })));
   await one.commitTransaction();
-  await outside;
-  await indexed;
-  assert.deepEqual(
-    await rows
-      .find({ n: { $gt: 0 } }, { sort: { n: 1 } })
-      .map(({ _id }) => _id)
-      .toArray(),
-    ['a', 'c'],
-  );
-  await two.abortTransaction();
-  await db.dropDatabase();
+  await stop();
+});
+
+test('the lock: who waits for it and is aborted meanwhile, is told so', only, async (t) => {
+  const { client, rows, stop } = await startedWith(t, { lockWaitMs: 10_000, transactionLifetimeLimitSeconds: 0.3 });
+  await rows.insertMany([{ _id: 'a' }, { _id: 'b' }]);
+  const [one, two] = [client.startSession(), client.startSession()];
+  two.startTransaction();
+  await rows.findOne({ _id: 'b' }, { session: two });
+  one.startTransaction();
+  await rows.updateOne({ _id: 'a' }, { $set: { n: 1 } }, { session: one });
+  const error = await refusal(rows.updateOne({ _id: 'b' }, { $set: { n: 2 } }, { session: two }));
+  assert.equal(error.code, 251);
+  assert.ok(error.hasErrorLabel('TransientTransactionError'));
+  assert.equal((await rows.findOne({ _id: 'b' }))?.n, undefined);
   await stop();
 });
 
