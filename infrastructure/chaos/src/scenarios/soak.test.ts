@@ -1,15 +1,29 @@
-// When a process counts as having grown.
+// What a process weighs is what it keeps, not what it has left lying about.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { growthOf } from './soak.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type TestContext, test } from 'node:test';
+import { hasGrown, WEIGHABLE, weigh } from './soak.ts';
 
-const samples = (length: number, at: (index: number) => number) => Array.from({ length }, (_, index) => at(index));
+/** A process that has made 100,000 objects of a kilobyte. */
+async function startProcess(t: TestContext, keepsThem: boolean): Promise<number> {
+  const make = "Array.from({ length: 100_000 }, (_, index) => [index, 'x'.repeat(1_000) + index])";
+  const script = `${keepsThem ? `globalThis.kept = ${make}` : make}; setInterval(() => {}, 1_000); console.log('made')`;
+  const child = spawn(process.execPath, ['-e', script], {
+    env: { ...process.env, ...WEIGHABLE },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  return child.pid ?? 0;
+}
 
-test('a process that fills its caches first and then stays has not grown', () => {
-  const each = samples(180, (index) => Math.min(60 + index, 110) + (index % 7));
-  assert.equal(growthOf(each).hasGrown, false);
-});
-
-test('a process that goes on growing has', () => {
-  assert.deepEqual(growthOf(samples(180, (index) => 100 + index / 3)), { warm: 125, last: 155, hasGrown: true });
+test('weigh: garbage counts for nothing, what is kept does', async (t) => {
+  const pids = await Promise.all([startProcess(t, false), startProcess(t, true)]);
+  const [light = 0, heavy = 0] = await weigh(pids);
+  assert.ok(light > 20 && heavy < 500, `in megabytes: ${light}, ${heavy}`);
+  assert.equal(hasGrown(light, heavy), true);
+  const [lightAgain = 0, heavyAgain = 0] = await weigh(pids);
+  assert.equal(hasGrown(light, lightAgain), false);
+  assert.equal(hasGrown(heavy, heavyAgain), false);
 });
