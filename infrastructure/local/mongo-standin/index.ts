@@ -136,25 +136,35 @@ export async function startMongoStandin({
       return command.run(body, { ...context, unit: store.direct });
     };
     if (typeof body.maxTimeMS !== 'number' || body.maxTimeMS <= 0) return whenUnlocked(run);
-    const expired = new CommandError('MaxTimeMSExpired', 'operation exceeded time limit');
-    return whenUnlocked(run, { withinMs: body.maxTimeMS, orElse: expired });
+    const orElse = () => new CommandError('MaxTimeMSExpired', 'operation exceeded time limit');
+    return whenUnlocked(run, { withinMs: body.maxTimeMS, orElse });
   }
 
   /** Runs `work`, and again when a transaction has ended, until it meets no lock. */
   async function whenUnlocked<Result>(
     work: () => Result,
-    limit?: { withinMs: number; orElse: CommandError },
+    limit?: { withinMs: number; orElse: () => CommandError },
   ): Promise<Result> {
-    const deadline = limit && Date.now() + limit.withinMs;
-    for (;;) {
-      try {
-        return work();
-      } catch (error) {
-        if (!(error instanceof LockHeld)) throw error;
+    const timer = new AbortController();
+    let late: Promise<true> | undefined;
+    try {
+      for (let isLate = false; ; ) {
+        try {
+          return work();
+        } catch (error) {
+          if (!(error instanceof LockHeld)) throw error;
+        }
+        if (limit === undefined) {
+          await store.lockReleased();
+          continue;
+        }
+        if (isLate) throw limit.orElse();
+        late ??= delay(limit.withinMs, true, { ref: false, signal: timer.signal });
+        isLate = await Promise.race([store.lockReleased().then(() => false), late]);
       }
-      if (deadline === undefined) await store.lockReleased();
-      else if (Date.now() >= deadline) throw limit?.orElse;
-      else await Promise.race([store.lockReleased(), delay(deadline - Date.now(), undefined, { ref: false })]);
+    } finally {
+      late?.catch(() => {});
+      timer.abort();
     }
   }
 
@@ -181,6 +191,7 @@ export async function startMongoStandin({
     context: Omit<Context, 'unit'>,
     socket: Socket,
   ): Promise<Doc> {
+    if (socket.destroyed) throw new Error('the client has gone');
     if (name === 'commitTransaction') {
       sessions.commit(session, body, socket);
       return {};
@@ -210,7 +221,7 @@ export async function startMongoStandin({
       if (session.transaction === transaction) return work();
       throw new CommandError('NoSuchTransaction', `Transaction ${session.txnNumber} has been aborted`);
     };
-    return whenUnlocked(run, { withinMs: lockWaitMs, orElse: writeConflict() });
+    return whenUnlocked(run, { withinMs: lockWaitMs, orElse: writeConflict });
   }
 
   function runInside(transaction: Transaction, name: string, body: Doc, context: Omit<Context, 'unit'>): Doc {

@@ -21,7 +21,7 @@ export type Unit = {
   collection(ns: string): Collection | undefined;
   /**
    * Puts `next` in the place of `previous`; without `previous` it is an insert, without `next` a removal.
-   * @throws DuplicateKey, WriteConflict, or LockHeld before the first change
+   * @throws DuplicateKey, WriteConflict, or LockHeld before the first change in its database
    */
   write(ns: string, key: string, previous: Doc | undefined, next: Doc | undefined): void;
 };
@@ -35,7 +35,7 @@ export type Transaction = {
   end(): void;
 };
 
-/** Thrown before the first change of a transaction, or of a command outside any: it is to be run again when another transaction has ended. */
+/** Thrown before a command's first change: it is to be run again when another transaction, which has the database's lock, has ended. */
 export class LockHeld extends Error {}
 
 export type Store = ReturnType<typeof openStore>;

@@ -38,7 +38,9 @@ function together(name: string, files: readonly string[]): string {
   const suites = files.map(
     (file) => `await describe('${file}', () => import('${pathToFileURL(join(root, file))}'));\n`,
   );
-  writeFileSync(path, `import { describe } from 'node:test';\n${suites.join('')}`);
+  // A suite that waits for nothing but timers that are not waited for would be taken for the end.
+  const alive = 'const alive = setInterval(() => {}, 2 ** 30);\n';
+  writeFileSync(path, `import { describe } from 'node:test';\n${alive}${suites.join('')}clearInterval(alive);\n`);
   return path;
 }
 

@@ -10,6 +10,7 @@ export async function updateAddressBook(entry: AddressBookEntry, { db, mailWorke
     if (version >= entry.version) return;
     await updateAddress(tx, entry);
     const { email, name } = entry;
-    if ((await addressWaitingMails(tx, entry.userId, { email, name }, now)) > 0) tx.afterCommit(mailWorker.wake);
+    if ((await addressWaitingMails(tx, entry.userId, { email, name }, now)) > 0)
+      tx.afterCommit(() => mailWorker.wake(true));
   });
 }

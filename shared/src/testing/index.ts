@@ -1,6 +1,6 @@
 // What component tests stand on: a fresh database, a fresh virtual host, keys to sign tokens with, and waiting for conditions.
 // The servers are real; `npm test` starts them and names them in TEST_POSTGRES_URL, TEST_MONGO_URL, TEST_RABBITMQ_URL and TEST_RABBITMQ_MANAGEMENT_URL.
-// What a test does not use is not loaded: there are many of them, each a process of its own.
+// What a test does not use is not loaded: there are many of them, most in a process of their own.
 import { generateKeyPairSync, randomBytes, randomUUIDv7 } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

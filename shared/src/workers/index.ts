@@ -1,5 +1,4 @@
 // A worker does what handlers have committed as due: it claims a row under a lease, deals with the outside world, and records the result.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { backoffMs } from '../resilience/index.ts';
@@ -9,8 +8,11 @@ import { type Cause, runWithCause } from '../telemetry/context.ts';
 export const LEASE_SECONDS = 10;
 
 export interface Worker extends Part {
-  /** Says that something may be due: call it after the commit. */
-  wake(): void;
+  /**
+   * Says that something is due: call it after the commit.
+   * @param mayBeMore whether it may be more than one row
+   */
+  wake(mayBeMore?: boolean): void;
 }
 
 /**
@@ -27,10 +29,13 @@ export function createWorker<Row extends { cause: Cause }>(options: {
   perform: (row: Row) => Promise<void>;
 }): Worker {
   const { name, logger, concurrency, sweepIntervalMs, claim, perform } = options;
-  const stopped = new AbortController();
-  /** Lanes that have found nothing. Whoever wakes one tells it whether there may be more rows than it takes. */
+  /** Lanes that have found nothing, or could not look. Whoever wakes one tells it whether there may be more rows than it takes. */
   const sleepers = new Set<(mayBeMore: boolean) => void>();
   let missedWakes = 0;
+  /** Lanes that are looking without having been told of a row, and lanes that could not look. */
+  let looking = 0;
+  let failing = 0;
+  let isStopped = false;
   let lanes: Promise<void>[] = [];
   let sweeps: NodeJS.Timeout | undefined;
 
@@ -41,63 +46,88 @@ export function createWorker<Row extends { cause: Cause }>(options: {
     sleeper(mayBeMore);
     return true;
   };
+  const wakeAll = () => {
+    while (wakeOne(true));
+  };
 
-  /** @returns what the lane is told by whoever wakes it */
-  const sleep = async (): Promise<boolean> => {
-    if (stopped.signal.aborted) return false;
+  /** @returns what the lane is told by whoever wakes it, after `limitMs` at the latest */
+  const sleep = async (limitMs?: number): Promise<boolean> => {
+    if (isStopped) return false;
     if (missedWakes > 0) {
       missedWakes -= 1;
       return true;
     }
-    return new Promise((resolve) => sleepers.add(resolve));
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    sleepers.add(resolve);
+    const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs, true);
+    const mayBeMore = await promise;
+    clearTimeout(timer);
+    sleepers.delete(resolve);
+    return mayBeMore;
+  };
+
+  const look = async (isTold: boolean): Promise<Row | undefined> => {
+    if (isTold) return claim();
+    looking += 1;
+    try {
+      return await claim();
+    } finally {
+      looking -= 1;
+    }
   };
 
   const lane = async () => {
     let failures = 0;
     let mayBeMore = true;
-    while (!stopped.signal.aborted) {
-      let row: Row | undefined;
+    while (!isStopped) {
       try {
-        row = await claim();
+        const row = await look(!mayBeMore);
         failures = 0;
+        // The database answers again.
+        if (failing > 0) wakeAll();
+        if (row === undefined) {
+          mayBeMore = await sleep();
+          continue;
+        }
+        if (mayBeMore) wakeOne(true);
+        // Who was woken for one row and finds another after it has met more than it was told of.
+        mayBeMore = true;
+        await runWithCause(row.cause, async () => {
+          try {
+            await perform(row);
+          } catch (error) {
+            logger.warn(`${name}: a row could not be finished; it comes up again`, { error });
+          }
+        });
       } catch (error) {
         logger.warn(`${name}: can't claim`, { error });
         failures += 1;
-        const pauseMs = 1_000 + backoffMs(failures, 500, 10_000);
-        await delay(pauseMs, undefined, { signal: stopped.signal }).catch(() => {});
-        continue;
+        failing += 1;
+        mayBeMore = await sleep(1_000 + backoffMs(failures, 500, 10_000));
+        failing -= 1;
       }
-      if (row === undefined) {
-        mayBeMore = await sleep();
-        continue;
-      }
-      if (mayBeMore) wakeOne(true);
-      // Who was woken for one row and finds another after it has met more than it was told of.
-      mayBeMore = true;
-      await runWithCause(row.cause, async () => {
-        try {
-          await perform(row);
-        } catch (error) {
-          logger.warn(`${name}: a row could not be finished; it comes up again`, { error });
-        }
-      });
     }
+  };
+
+  /** One lane at a time: where the database is slow or away, the others would only wait for it as well. */
+  const sweep = () => {
+    if (looking === 0 && failing === 0) wakeOne(true);
   };
 
   return {
     name,
-    wake() {
+    wake(mayBeMore = false) {
       // Nobody asleep: a lane that is just about to sleep must look once more.
-      if (!wakeOne(false)) missedWakes = Math.min(missedWakes + 1, concurrency);
+      if (!wakeOne(mayBeMore)) missedWakes = Math.min(missedWakes + 1, concurrency);
     },
     async start() {
       lanes = Array.from({ length: concurrency }, lane);
-      sweeps = setInterval(() => wakeOne(true), sweepIntervalMs).unref();
+      sweeps = setInterval(sweep, sweepIntervalMs).unref();
     },
     async stop() {
       clearInterval(sweeps);
-      stopped.abort();
-      while (wakeOne(false));
+      isStopped = true;
+      wakeAll();
       await Promise.all(lanes);
     },
   };

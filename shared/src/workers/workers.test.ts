@@ -17,8 +17,8 @@ function createQueueWorker(options: {
   sweepIntervalMs: number;
   concurrency?: number;
   perform?: (row: { id: number }) => Promise<void>;
-  /** Keeps the answer of the database back. */
-  answer?: Promise<void>;
+  /** When and how the database answers. */
+  answer?: () => Promise<void>;
 }) {
   const due: number[] = [];
   const done: number[] = [];
@@ -32,7 +32,7 @@ function createQueueWorker(options: {
     async claim() {
       claims += 1;
       const id = due.shift();
-      await options.answer;
+      await options.answer?.();
       return id === undefined ? undefined : { id, cause };
     },
     async perform(row) {
@@ -130,12 +130,47 @@ test('worker: a wake that comes while it looks is not lost', async () => {
   const { worker, due, done } = createQueueWorker({
     sweepIntervalMs: 3_600_000,
     concurrency: 1,
-    answer: answer.promise,
+    answer: () => answer.promise,
   });
   await worker.start();
   due.push(1);
   worker.wake();
   answer.resolve();
   await waitFor('it is done', () => done.length === 1, 2_000);
+  await worker.stop();
+});
+
+test('worker: where the database hangs or is away, one lane at a time looks whether it is back', async () => {
+  const held = Promise.withResolvers<void>();
+  let answer = async () => {};
+  const { worker, due, done, claims } = createQueueWorker({
+    sweepIntervalMs: 5,
+    concurrency: 4,
+    answer: () => answer(),
+  });
+  /** How many have looked, many sweeps after it has become so. */
+  const looksWhile = async (isSo: () => Promise<void>) => {
+    await untilAllSleep();
+    answer = isSo;
+    const before = claims();
+    await waitFor('somebody looks', () => claims() > before, 2_000);
+    let ticks = 0;
+    const clock = setInterval(() => {
+      ticks += 1;
+    }, 5);
+    await waitFor('many sweeps later', () => ticks >= 20, 5_000);
+    clearInterval(clock);
+    return claims() - before;
+  };
+  await worker.start();
+  assert.equal(await looksWhile(() => held.promise), 1);
+  held.resolve();
+  // A second look is due after a second.
+  const looks = await looksWhile(() => Promise.reject(new Error('away')));
+  assert.ok(looks <= 2, `${looks} looks`);
+  answer = async () => {};
+  due.push(1, 2, 3, 4);
+  worker.wake();
+  await waitFor('all are done', () => done.length === 4, 2_000);
   await worker.stop();
 });

@@ -20,10 +20,10 @@ async function startProcess(t: TestContext, keepsThem: boolean): Promise<number>
 
 test('weigh: garbage counts for nothing, what is kept does', async (t) => {
   const pids = await Promise.all([startProcess(t, false), startProcess(t, true)]);
-  const [light = 0, heavy = 0] = await weigh(pids);
+  const [light = 0, heavy = 0] = await Promise.all(pids.map(weigh));
   assert.ok(light > 20 && heavy < 500, `in megabytes: ${light}, ${heavy}`);
   assert.equal(hasGrown(light, heavy), true);
-  const [lightAgain = 0, heavyAgain = 0] = await weigh(pids);
+  const [lightAgain = 0, heavyAgain = 0] = await Promise.all(pids.map(weigh));
   assert.equal(hasGrown(light, lightAgain), false);
   assert.equal(hasGrown(heavy, heavyAgain), false);
 });

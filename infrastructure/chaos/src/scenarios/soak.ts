@@ -8,20 +8,25 @@ const SOAK_MS = 30 * 60_000;
 /** Before it a process has not yet seen everything that it will keep: code, connections, prepared statements. */
 const WARM_UP_MS = SOAK_MS / 3;
 const MAY_GROW_MB = 10;
-/** For the memory to be given back, which is done in the background. */
-const GIVES_BACK_MS = 2_000;
+/** For the garbage to be collected, and the memory to be given back, which is done in the background. */
+const LOOK_AFTER_MS = 2_000;
+const LOOKS = 3;
 
-/** What a process is told that is to be weighed. */
+/** What a process is told that is to be weighed: it listens to SIGUSR2. */
 export const WEIGHABLE = { NODE_OPTIONS: `--import=${new URL('../collect-garbage.ts', import.meta.url)}` };
 
 /**
- * What processes keep: their resident memory once they have let go of the rest, in megabytes. Otherwise it says how much memory there was for them,
- * not how much they need: with plenty of it, garbage is left lying about.
+ * What a process keeps: its resident memory once it has let go of the rest, in megabytes. Otherwise it says how much memory there was for the
+ * process, not how much it needs: with plenty of it, garbage is left lying about.
  */
-export async function weigh(pids: readonly number[]): Promise<number[]> {
-  for (const pid of pids) process.kill(pid, 'SIGUSR2');
-  await delay(GIVES_BACK_MS);
-  return pids.map((pid) => Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) / 1024);
+export async function weigh(pid: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 0; look < LOOKS; look += 1) {
+    process.kill(pid, 'SIGUSR2');
+    await delay(LOOK_AFTER_MS);
+    least = Math.min(least, Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) / 1024);
+  }
+  return least;
 }
 
 export const hasGrown = (warmMb: number, lastMb: number): boolean => lastMb > warmMb + MAY_GROW_MB;
@@ -38,17 +43,20 @@ export const soak: Scenario = {
       await copy.stop();
       await copy.start();
     }
-    const pids = copies.map(({ name, pid }) => {
-      const running = pid();
-      if (running === undefined) throw new Error(`${name} is not running`);
-      return running;
-    });
+    const pidsAtFirst = new Map(copies.map(({ name, pid }) => [name, pid()]));
+    /** By name; one that does not run any more, or has ended meanwhile, is told of elsewhere. */
+    const weighAll = async () => {
+      const weights = copies.map(async ({ name, pid }): Promise<[string, number][]> => {
+        const running = pid();
+        return running !== undefined && running === pidsAtFirst.get(name) ? [[name, await weigh(running)]] : [];
+      });
+      return new Map((await Promise.all(weights)).flat());
+    };
     await delay(WARM_UP_MS);
-    const warm = await weigh(pids);
+    const warm = await weighAll();
     await delay(SOAK_MS - WARM_UP_MS);
-    const last = await weigh(pids);
-    for (const [index, { name }] of copies.entries()) {
-      const [warmMb = 0, lastMb = 0] = [warm[index], last[index]];
+    for (const [name, lastMb] of await weighAll()) {
+      const warmMb = warm.get(name) ?? 0;
       tell(`${name}: ${warmMb.toFixed(0)} MB when warm, ${lastMb.toFixed(0)} MB at the end`);
       if (hasGrown(warmMb, lastMb)) complain(`${name} has grown from ${warmMb.toFixed(0)} to ${lastMb.toFixed(0)} MB`);
     }
