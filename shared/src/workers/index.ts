@@ -1,4 +1,5 @@
 // A worker does what handlers have committed as due: it claims a row under a lease, deals with the outside world, and records the result.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { backoffMs } from '../resilience/index.ts';
@@ -32,10 +33,11 @@ export function createWorker<Row extends { cause: Cause }>(options: {
   /** Lanes that have found nothing, or could not look. Whoever wakes one tells it whether there may be more rows than it takes. */
   const sleepers = new Set<(mayBeMore: boolean) => void>();
   let missedWakes = 0;
-  /** Lanes that are looking without having been told of a row, and lanes that could not look. */
+  /** Lanes that are looking without having been told of a row. */
   let looking = 0;
-  let failing = 0;
-  let isStopped = false;
+  /** Whether the last look failed. */
+  let isAway = false;
+  const stopped = new AbortController();
   let lanes: Promise<void>[] = [];
   let sweeps: NodeJS.Timeout | undefined;
 
@@ -52,7 +54,7 @@ export function createWorker<Row extends { cause: Cause }>(options: {
 
   /** @returns what the lane is told by whoever wakes it, after `limitMs` at the latest */
   const sleep = async (limitMs?: number): Promise<boolean> => {
-    if (isStopped) return false;
+    if (stopped.signal.aborted) return false;
     if (missedWakes > 0) {
       missedWakes -= 1;
       return true;
@@ -79,12 +81,14 @@ export function createWorker<Row extends { cause: Cause }>(options: {
   const lane = async () => {
     let failures = 0;
     let mayBeMore = true;
-    while (!isStopped) {
+    while (!stopped.signal.aborted) {
       try {
         const row = await look(!mayBeMore);
         failures = 0;
-        // The database answers again.
-        if (failing > 0) wakeAll();
+        if (isAway) {
+          isAway = false;
+          wakeAll();
+        }
         if (row === undefined) {
           mayBeMore = await sleep();
           continue;
@@ -102,16 +106,17 @@ export function createWorker<Row extends { cause: Cause }>(options: {
       } catch (error) {
         logger.warn(`${name}: can't claim`, { error });
         failures += 1;
-        failing += 1;
-        mayBeMore = await sleep(1_000 + backoffMs(failures, 500, 10_000));
-        failing -= 1;
+        isAway = true;
+        // A pause that nobody ends: where some looks fail and others don't, they would wake each other without end.
+        await delay(1_000, undefined, { signal: stopped.signal }).catch(() => {});
+        mayBeMore = await sleep(backoffMs(failures, 500, 2_000));
       }
     }
   };
 
   /** One lane at a time: where the database is slow or away, the others would only wait for it as well. */
   const sweep = () => {
-    if (looking === 0 && failing === 0) wakeOne(true);
+    if (looking === 0 && !isAway) wakeOne(true);
   };
 
   return {
@@ -126,7 +131,7 @@ export function createWorker<Row extends { cause: Cause }>(options: {
     },
     async stop() {
       clearInterval(sweeps);
-      isStopped = true;
+      stopped.abort();
       wakeAll();
       await Promise.all(lanes);
     },

@@ -44,19 +44,23 @@ export const soak: Scenario = {
       await copy.start();
     }
     const pidsAtFirst = new Map(copies.map(({ name, pid }) => [name, pid()]));
-    /** By name; one that does not run any more, or has ended meanwhile, is told of elsewhere. */
+    /** By name; one that has ended meanwhile is told of elsewhere. */
     const weighAll = async () => {
       const weights = copies.map(async ({ name, pid }): Promise<[string, number][]> => {
         const running = pid();
-        return running !== undefined && running === pidsAtFirst.get(name) ? [[name, await weigh(running)]] : [];
+        if (running === undefined || running !== pidsAtFirst.get(name)) return [];
+        const weight = await weigh(running).catch(() => 0);
+        return weight > 0 ? [[name, weight]] : [];
       });
       return new Map((await Promise.all(weights)).flat());
     };
     await delay(WARM_UP_MS);
     const warm = await weighAll();
     await delay(SOAK_MS - WARM_UP_MS);
-    for (const [name, lastMb] of await weighAll()) {
-      const warmMb = warm.get(name) ?? 0;
+    const last = await weighAll();
+    for (const [name, warmMb] of warm) {
+      const lastMb = last.get(name);
+      if (lastMb === undefined) continue;
       tell(`${name}: ${warmMb.toFixed(0)} MB when warm, ${lastMb.toFixed(0)} MB at the end`);
       if (hasGrown(warmMb, lastMb)) complain(`${name} has grown from ${warmMb.toFixed(0)} to ${lastMb.toFixed(0)} MB`);
     }
