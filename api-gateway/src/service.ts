@@ -2,7 +2,7 @@
 import { createTokenVerifier, jwksOverHttp } from '@glasshouse/shared/auth';
 import { createLogger } from '@glasshouse/shared/logger';
 import { createService, type Part } from '@glasshouse/shared/process';
-import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import { createTelemetry } from '@glasshouse/shared/telemetry';
 import { createUpstreamProxy } from './clients/proxy.ts';
 import { createSharedCounts } from './clients/shared-counts.ts';
 import { createUpstream, type Upstream } from './clients/upstream.ts';
@@ -16,8 +16,7 @@ import type { UpstreamName } from './http/routes.ts';
 const SERVICE = 'api-gateway';
 
 export function createApiGateway(config: Config) {
-  setupContext();
-  const metrics = createMetricsServer(SERVICE, config);
+  const telemetry = createTelemetry(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const verifier = createTokenVerifier({
     issuer: config.JWT_ISSUER,
@@ -84,6 +83,6 @@ export function createApiGateway(config: Config) {
     port: config.PORT,
   });
 
-  const parts = [metrics, connections, ...(shared === undefined ? [] : [shared]), verifier, http];
+  const parts = [telemetry, connections, ...(shared === undefined ? [] : [shared]), verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

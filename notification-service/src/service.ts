@@ -5,7 +5,7 @@ import { createHttpApp } from '@glasshouse/shared/http';
 import { createLogger } from '@glasshouse/shared/logger';
 import { createConsumerDatabase, createDatabase } from '@glasshouse/shared/mongo';
 import { createService } from '@glasshouse/shared/process';
-import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import { createTelemetry } from '@glasshouse/shared/telemetry';
 import { createMailClient } from './clients/mail-client.ts';
 import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
@@ -16,8 +16,7 @@ import { createMailWorker } from './workers/send-due-mails.ts';
 const SERVICE = 'notification-service';
 
 export function createNotificationService(config: Config) {
-  setupContext();
-  const metrics = createMetricsServer(SERVICE, config);
+  const telemetry = createTelemetry(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.MONGO_URL,
@@ -69,6 +68,6 @@ export function createNotificationService(config: Config) {
     port: config.PORT,
   });
 
-  const parts = [metrics, database, mailClient, mailWorker, broker, consumer, verifier, http];
+  const parts = [telemetry, database, mailClient, mailWorker, broker, consumer, verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

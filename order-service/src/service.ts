@@ -10,20 +10,20 @@ import {
   createOutboxStore,
 } from '@glasshouse/shared/postgres';
 import { createService } from '@glasshouse/shared/process';
-import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import { createTelemetry } from '@glasshouse/shared/telemetry';
 import { createAdmission } from './admission.ts';
 import { createProductClient } from './clients/product-client.ts';
 import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
 import { routes } from './http/routes.ts';
 import { subscriptions } from './messaging/subscriptions.ts';
+import { observePending } from './metrics.ts';
 import { createDeadlineSweep } from './workers/cancel-overdue-orders.ts';
 
 const SERVICE = 'order-service';
 
 export function createOrderService(config: Config) {
-  setupContext();
-  const metrics = createMetricsServer(SERVICE, config);
+  const telemetry = createTelemetry(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,
@@ -46,6 +46,7 @@ export function createOrderService(config: Config) {
     logger,
   });
 
+  observePending(database);
   const deps: Deps = {
     db: database,
     products: createProductClient({ urls: config.PRODUCT_SERVICE_URL, timeoutMs: config.PRODUCT_SERVICE_TIMEOUT_MS }),
@@ -81,7 +82,7 @@ export function createOrderService(config: Config) {
   });
 
   const parts = [
-    metrics,
+    telemetry,
     database,
     broker,
     relay,

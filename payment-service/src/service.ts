@@ -10,7 +10,7 @@ import {
   createOutboxStore,
 } from '@glasshouse/shared/postgres';
 import { createService, type Part } from '@glasshouse/shared/process';
-import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import { createTelemetry } from '@glasshouse/shared/telemetry';
 import { createPaymentProvider } from './clients/payment-provider.ts';
 import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
@@ -22,8 +22,7 @@ import { createRefundWorker } from './workers/make-due-refunds.ts';
 const SERVICE = 'payment-service';
 
 export function createPaymentService(config: Config) {
-  setupContext();
-  const metrics = createMetricsServer(SERVICE, config);
+  const telemetry = createTelemetry(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,
@@ -85,7 +84,7 @@ export function createPaymentService(config: Config) {
 
   const providerPart: Part = { name: 'payment provider', async start() {}, stop: async () => provider.stop() };
   const parts = [
-    metrics,
+    telemetry,
     database,
     broker,
     relay,

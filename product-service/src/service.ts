@@ -6,7 +6,7 @@ import { createLogger } from '@glasshouse/shared/logger';
 import { createConsumerDatabase, createDatabase, createOutboxStore } from '@glasshouse/shared/mongo';
 import { createService } from '@glasshouse/shared/process';
 import { createSerialQueue } from '@glasshouse/shared/resilience';
-import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import { createTelemetry } from '@glasshouse/shared/telemetry';
 import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
 import { routes } from './http/routes.ts';
@@ -15,8 +15,7 @@ import { subscriptions } from './messaging/subscriptions.ts';
 const SERVICE = 'product-service';
 
 export function createProductService(config: Config) {
-  setupContext();
-  const metrics = createMetricsServer(SERVICE, config);
+  const telemetry = createTelemetry(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.MONGO_URL,
@@ -62,6 +61,6 @@ export function createProductService(config: Config) {
     port: config.PORT,
   });
 
-  const parts = [metrics, database, broker, relay, consumer, verifier, http];
+  const parts = [telemetry, database, broker, relay, consumer, verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

@@ -27,7 +27,7 @@ import {
   type Transaction,
 } from '../src/postgres/index.ts';
 import { createService, type Service } from '../src/process/index.ts';
-import { currentCause, runWithCause, setupContext } from '../src/telemetry/index.ts';
+import { currentCause, runWork, setupContext } from '../src/telemetry/index.ts';
 import {
   createTestBroker,
   createTestPostgres,
@@ -308,7 +308,7 @@ test('outbox: what is committed is published once and removed; what is rolled ba
   const kept = orderShipped.of({ orderId: randomUUIDv7(), userId: randomUUIDv7() });
   const dropped = orderShipped.of({ orderId: randomUUIDv7(), userId: randomUUIDv7() });
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-  await runWithCause({ correlationId: 'request-1', traceparent }, () =>
+  await runWork({ correlationId: 'request-1', traceparent }, { name: 'test' }, () =>
     inTransaction(database, (tx) => appendToOutbox(tx, [kept])),
   );
   await assert.rejects(

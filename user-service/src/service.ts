@@ -5,7 +5,7 @@ import { createHttpApp } from '@glasshouse/shared/http';
 import { createLogger } from '@glasshouse/shared/logger';
 import { createDatabase, createOutboxStore } from '@glasshouse/shared/postgres';
 import { createService } from '@glasshouse/shared/process';
-import { createMetricsServer, setupContext } from '@glasshouse/shared/telemetry';
+import { createTelemetry } from '@glasshouse/shared/telemetry';
 import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
 import { routes } from './http/routes.ts';
@@ -18,8 +18,7 @@ import { createPurge } from './workers/purge-ended.ts';
 const SERVICE = 'user-service';
 
 export function createUserService(config: Config) {
-  setupContext();
-  const metrics = createMetricsServer(SERVICE, config);
+  const telemetry = createTelemetry(SERVICE, config);
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const database = createDatabase({
     url: config.DATABASE_URL,
@@ -87,6 +86,6 @@ export function createUserService(config: Config) {
 
   const purge = createPurge(database, signingKeys, logger);
 
-  const parts = [metrics, database, broker, relay, purge, signingKeys, verifier, http];
+  const parts = [telemetry, database, broker, relay, purge, signingKeys, verifier, http];
   return { service: createService(parts, logger), logger, shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS, http };
 }

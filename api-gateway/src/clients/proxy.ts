@@ -5,6 +5,7 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
 import { bodyTooLarge, HttpError, MAX_BODY_BYTES, requestMalformed } from '@glasshouse/shared/http';
+import { currentCause } from '@glasshouse/shared/telemetry';
 import type { Request, Response } from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { hopByHopHeaders } from '../http/forwarded-headers.ts';
@@ -259,6 +260,7 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
           fail: reject,
         };
         exchanges.set(request, exchange);
+        request.headers.traceparent = currentCause().traceparent;
         response.once('close', () => {
           clearTimeout(exchange.timer);
           if (!response.writableFinished) reject(new ClientGone('the client went away'));
@@ -273,7 +275,7 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
           ...urlToHttpOptions(target),
           agent: isSecure ? secure : plain,
           path: target.pathname.replace(/\/$/, '') + path,
-          headers,
+          headers: { ...headers, traceparent: currentCause().traceparent },
         });
         const fail = (error: Error) => {
           const isOurs = error instanceof HttpError || error instanceof UpstreamError || error instanceof ClientGone;

@@ -1,13 +1,11 @@
 // A service as the gateway sees it: its copies in turn, each with a circuit breaker and a limit of requests in flight.
 import type { Logger } from '@glasshouse/shared/logger';
-import { createBreaker } from '@glasshouse/shared/resilience';
-import { durationHistogram } from '@glasshouse/shared/telemetry';
+import { createBreaker, observeBulkhead, observeHttpCall } from '@glasshouse/shared/resilience';
 import type { Request, Response } from 'express';
 import { upstreamTimeout, upstreamUnavailable } from '../http/problems.ts';
 import { type Answered, ClientGone, type Look, type Question, UpstreamError, type UpstreamProxy } from './proxy.ts';
 
 const MAX_TRIES = 2;
-const recordExchange = durationHistogram('http.client.request.duration', 'Duration of HTTP client requests.');
 
 export interface Upstream {
   /**
@@ -31,6 +29,8 @@ type Call = (target: URL) => Promise<Answered>;
 interface Instance {
   /** Whether its circuit lets a request through and it has room for one. */
   isFree(): boolean;
+  /** Counts a request that found no copy with room for it, where this one's is taken. */
+  countIfFull(): void;
   send(method: string, call: Call): Promise<Answered>;
   state(): 'closed' | 'half-open' | 'open';
   close(): void;
@@ -60,34 +60,26 @@ function createInstance(url: string, { name, maxInFlight, breakerResetMs, logger
   breaker.on('open', () => logger.warn('a circuit opened', { upstream: name, url }));
   breaker.on('close', () => logger.info('a circuit closed', { upstream: name, url }));
 
+  const isFull = () => inFlight >= maxInFlight;
+  const countRefusal = observeBulkhead(`${name} ${url}`, maxInFlight, () => inFlight);
+
   return {
-    isFree: () => (breaker.closed || breaker.pendingClose) && inFlight < maxInFlight,
+    isFree: () => (breaker.closed || breaker.pendingClose) && !isFull(),
+    countIfFull: () => {
+      if (isFull()) countRefusal();
+    },
     async send(method, call) {
-      const startedAt = performance.now();
-      const record = (outcome: Record<string, string | number>) =>
-        recordExchange((performance.now() - startedAt) / 1000, {
-          'http.request.method': method,
-          'server.address': target.host,
-          ...outcome,
-        });
       const release = () => {
         inFlight -= 1;
       };
       inFlight += 1;
       try {
-        const answered = await breaker.fire(call);
-        record({ 'http.response.status_code': answered.status });
+        const answered = await breaker.fire((target) => observeHttpCall(method, target, () => call(target)));
         if (answered.over === undefined) release();
         else answered.over.then(release);
         return answered;
       } catch (error) {
         release();
-        const status = error instanceof UpstreamError ? error.status : undefined;
-        record(
-          status === undefined
-            ? { 'error.type': (error as NodeJS.ErrnoException).code ?? (error as Error).name }
-            : { 'http.response.status_code': status },
-        );
         throw error;
       }
     },
@@ -129,7 +121,10 @@ export function createUpstream(options: Options & { urls: readonly string[] }): 
         if (!mayGoElsewhere(error, method)) break;
       }
     }
-    if (failure === undefined) throw upstreamUnavailable(name);
+    if (failure === undefined) {
+      for (const instance of instances) instance.countIfFull();
+      throw upstreamUnavailable(name);
+    }
     if (!(failure instanceof UpstreamError)) throw failure;
     if (failure.stage === 'waiting' && failure.code === 'ETIMEDOUT') throw upstreamTimeout(name);
     if (failure.stage === 'answered' && failure.status !== undefined) return { status: failure.status };

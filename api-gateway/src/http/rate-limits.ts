@@ -1,6 +1,7 @@
 // How often one user or one address may call: counted in this process or by all copies together, told in the headers of draft 8.
 import type { TokenVerifier } from '@glasshouse/shared/auth';
 import { authenticate } from '@glasshouse/shared/http';
+import { counter } from '@glasshouse/shared/telemetry';
 import type { Request, RequestHandler } from 'express';
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { SharedCounts } from '../clients/shared-counts.ts';
@@ -8,6 +9,11 @@ import { clientAddress } from './client-address.ts';
 import { rateLimitExceeded } from './problems.ts';
 
 const WINDOW_MS = 60_000;
+const countRefusal = counter(
+  'glasshouse.rate_limit.refusals',
+  '{request}',
+  'Requests refused because their limit was reached.',
+);
 
 /** An IPv4 address, or the /56 that an IPv6 address belongs to: that much one subscriber has. */
 const addressOf = (request: Request) => ipKeyGenerator(clientAddress(request));
@@ -28,7 +34,10 @@ function limitTo(
       legacyHeaders: false,
       keyGenerator: keyOf,
       ...(shared !== undefined && { store: shared.storeOf(name) }),
-      handler: (_request, _response, next) => next(rateLimitExceeded()),
+      handler: (_request, _response, next) => {
+        countRefusal({ limit: name });
+        next(rateLimitExceeded());
+      },
     }),
   ];
 }

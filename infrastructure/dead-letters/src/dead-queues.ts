@@ -146,6 +146,7 @@ async function openPublisher(connection: ChannelModel): Promise<Publisher> {
     isBlocked = true;
   });
   const publisher = createPublisher({
+    address: { 'server.address': '', 'server.port': 0 },
     publishing: {
       state: () => (isBlocked ? 'blocked' : 'up'),
       onUnblocked() {},

@@ -345,7 +345,6 @@ function createRunner(options: PlatformOptions) {
 
   async function startCopy(service: ServiceDescription, copy: Copy, settings: NodeJS.ProcessEnv): Promise<void> {
     const { name, port, url } = copy;
-    const telemetry = env.OTEL_EXPORTER_OTLP_ENDPOINT ? ['--import', '@glasshouse/shared/telemetry/register'] : [];
     const usual = port + METRICS_PORT_DISTANCE;
     await onFreePort((await isFree(usual)) ? usual : undefined, async (metricsPort) => {
       if (metricsPort !== usual) log(`${name}: port ${usual} is taken, its metrics are on ${metricsPort}`);
@@ -357,7 +356,7 @@ function createRunner(options: PlatformOptions) {
           name,
           stage: 'service',
           command: process.execPath,
-          args: [...telemetry, 'src/main.ts'],
+          args: ['src/main.ts'],
           cwd: join(ROOT, service.name),
           env: await adjust(copy, env),
           logFile: logFile(name),

@@ -1,6 +1,7 @@
 // Hands mails to the mail server over SMTP, on kept connections and through a breaker, and tells its answers about a mail from its troubles.
 import type { Part } from '@glasshouse/shared/process';
 import { createBreaker, isBreakerOpen } from '@glasshouse/shared/resilience';
+import { inSpan, SpanKind } from '@glasshouse/shared/telemetry';
 import { createTransport, type NodemailerError } from 'nodemailer';
 import type { Recipient } from '../domain/mail.ts';
 
@@ -52,6 +53,8 @@ export function createMailClient(options: {
   timeoutMs: number;
 }): MailClient {
   const { url, from, connections, timeoutMs } = options;
+  const { hostname, port } = new URL(url);
+  const address = { 'network.protocol.name': 'smtp', 'server.address': hostname, 'server.port': Number(port || 25) };
   const transport = createTransport(
     {
       url,
@@ -88,7 +91,9 @@ export function createMailClient(options: {
     state: () => (breaker.closed || breaker.pendingClose ? 'up' : 'down'),
     async send(mail) {
       try {
-        return await breaker.fire(mail);
+        return await inSpan({ name: 'send mail', kind: SpanKind.CLIENT, attributes: address }, () =>
+          breaker.fire(mail),
+        );
       } catch (error) {
         const { message: reason } = error as Error;
         return { kind: isBreakerOpen(error) ? 'not-tried' : 'unreachable', reason };

@@ -132,6 +132,18 @@ export async function countPending(db: Queryable, atMost: number): Promise<numbe
   return rows[0]?.pending ?? 0;
 }
 
+/** How many orders are pending, by their age in seconds. */
+export async function countPendingByAge(db: Queryable): Promise<{ '0-10s': number; '10-60s': number; '60s-': number }> {
+  const { rows } = await db.query<{ young: number; older: number; oldest: number }>(
+    `select count(*) filter (where age < interval '10 s') as young,
+            count(*) filter (where age >= interval '10 s' and age < interval '60 s') as older,
+            count(*) filter (where age >= interval '60 s') as oldest
+     from (select clock_timestamp() - created_at as age from orders where status = 'pending') as pending`,
+  );
+  const { young = 0, older = 0, oldest = 0 } = rows[0] ?? {};
+  return { '0-10s': young, '10-60s': older, '60s-': oldest };
+}
+
 /** The pending orders whose deadline lies before `before`, the oldest deadlines first. */
 export async function listOverdueOrders(
   db: Queryable,

@@ -7,6 +7,7 @@ import { recordInTimeline, tell } from '../data/timeline-repository.ts';
 import type { Deps } from '../deps.ts';
 import { orderNotCancellable, orderNotFound } from '../domain/errors.ts';
 import { cancel, type Order } from '../domain/order.ts';
+import { countChange } from '../metrics.ts';
 import { canSee } from './get-order.ts';
 
 export interface CancelOrder {
@@ -32,6 +33,7 @@ export async function cancelOrder(command: CancelOrder, { db }: Pick<Deps, 'db'>
     if (user && cancelled.status !== 'cancelled') throw orderNotCancellable(order.status);
     await updateOrder(tx, cancelled);
     await tell(tx, orderId, events);
+    countChange(tx, order, cancelled);
     return cancelled;
   });
 }

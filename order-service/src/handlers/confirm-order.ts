@@ -6,6 +6,7 @@ import { recordInTimeline, tell } from '../data/timeline-repository.ts';
 import type { Deps } from '../deps.ts';
 import { orderNotFound } from '../domain/errors.ts';
 import { confirm } from '../domain/order.ts';
+import { countChange } from '../metrics.ts';
 
 export interface ConfirmOrder {
   orderId: string;
@@ -20,5 +21,6 @@ export async function confirmOrder({ orderId, fact }: ConfirmOrder, { db }: Pick
     const { order: confirmed, events } = confirm(order, tx.now);
     await updateOrder(tx, confirmed);
     await tell(tx, orderId, events);
+    countChange(tx, order, confirmed);
   });
 }

@@ -5,6 +5,7 @@ import { tell } from '../data/timeline-repository.ts';
 import type { Deps } from '../deps.ts';
 import { orderNotFound } from '../domain/errors.ts';
 import { deliver, type Order } from '../domain/order.ts';
+import { countChange } from '../metrics.ts';
 
 export interface DeliverOrder {
   orderId: string;
@@ -18,6 +19,7 @@ export async function deliverOrder({ orderId }: DeliverOrder, { db }: Pick<Deps,
     const { order: delivered, events } = deliver(order, tx.now);
     await updateOrder(tx, delivered);
     await tell(tx, orderId, events);
+    countChange(tx, order, delivered);
     return delivered;
   });
 }

@@ -9,6 +9,7 @@ import { tell } from '../data/timeline-repository.ts';
 import type { Deps } from '../deps.ts';
 import { orderNotFound, priceChanged, tooManyPending, unknownProduct } from '../domain/errors.ts';
 import { type Order, type OrderItem, place, totalOf } from '../domain/order.ts';
+import { countChange } from '../metrics.ts';
 
 export interface PlaceOrder {
   request: IdempotentRequest;
@@ -49,6 +50,7 @@ export async function placeOrder(command: PlaceOrder, deps: Deps): Promise<Order
     if (winner !== undefined) return getPlaced(winner, { ...deps, db: tx });
     await insertOrder(tx, order);
     await tell(tx, order.id, events);
+    countChange(tx, undefined, order);
     return order;
   });
 }

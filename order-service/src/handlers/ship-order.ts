@@ -5,6 +5,7 @@ import { tell } from '../data/timeline-repository.ts';
 import type { Deps } from '../deps.ts';
 import { orderNotFound } from '../domain/errors.ts';
 import { type Order, ship } from '../domain/order.ts';
+import { countChange } from '../metrics.ts';
 
 export interface ShipOrder {
   orderId: string;
@@ -18,6 +19,7 @@ export async function shipOrder({ orderId }: ShipOrder, { db }: Pick<Deps, 'db'>
     const { order: shipped, events } = ship(order, tx.now);
     await updateOrder(tx, shipped);
     await tell(tx, orderId, events);
+    countChange(tx, order, shipped);
     return shipped;
   });
 }

@@ -4,7 +4,7 @@ import type { Consumer } from '@glasshouse/shared/event-bus';
 import type { Logger } from '@glasshouse/shared/logger';
 import type { Database } from '@glasshouse/shared/postgres';
 import type { Part } from '@glasshouse/shared/process';
-import { runWithCause } from '@glasshouse/shared/telemetry';
+import { runWork } from '@glasshouse/shared/telemetry';
 import { listOverdueOrders } from '../data/order-repository.ts';
 import { cancelOrder } from '../handlers/cancel-order.ts';
 
@@ -55,7 +55,9 @@ export function createDeadlineSweep(options: {
     do {
       overdue = await listOverdueOrders(database, before, BATCH);
       for (const { id, cause } of overdue)
-        await runWithCause(cause, () => cancelOrder({ orderId: id, reason: 'timeout' }, { db: database }));
+        await runWork(cause, { name: 'deadline' }, () =>
+          cancelOrder({ orderId: id, reason: 'timeout' }, { db: database }),
+        );
       if (overdue.length > 0) logger.warn('orders were cancelled at their deadline', { orders: overdue.length });
     } while (overdue.length === BATCH && !stopped);
   };

@@ -1,7 +1,7 @@
 // The payment provider, through Stripe's own SDK and a breaker. What it answers is told in our words; what fails says how to try again.
 
 import type { Money } from '@glasshouse/shared/contracts';
-import { createBreaker, isBreakerOpen } from '@glasshouse/shared/resilience';
+import { createBreaker, isBreakerOpen, observeHttpCall } from '@glasshouse/shared/resilience';
 import Stripe from 'stripe';
 
 /** What a PaymentIntent has come to: https://docs.stripe.com/payments/paymentintents/lifecycle */
@@ -138,19 +138,26 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
     timeoutMs: options.timeoutMs,
     countsAsFailure: (error) => ['no-answer', 'server-error'].includes(faultOf(error)),
   });
-  const ask = async <T>(call: () => Promise<T>, hadKey = false): Promise<T> => {
+  /** @param call as `POST /v1/refunds`, for those who watch */
+  const ask = async <T>(name: string, call: () => Promise<T>, hadKey = false): Promise<T> => {
+    const [method = '', template] = name.split(' ');
     try {
-      return (await breaker.fire(call)) as T;
+      return (await breaker.fire(() => observeHttpCall(method, options.apiUrl, call, template))) as T;
     } catch (error) {
       throw new ProviderError(faultOf(error), error, hadKey);
     }
   };
-  const retrieve = async (intentId: string) => stateOf(await ask(() => stripe.paymentIntents.retrieve(intentId)));
+  const retrieve = async (intentId: string) =>
+    stateOf(await ask('GET /v1/payment_intents/{id}', () => stripe.paymentIntents.retrieve(intentId)));
 
   /** Confirming or cancelling what is not in the state for it any more is refused; its present state is the answer then. */
-  const orAsItIs = async (intentId: string, call: () => Promise<Stripe.PaymentIntent>): Promise<IntentState> => {
+  const orAsItIs = async (
+    intentId: string,
+    name: string,
+    call: () => Promise<Stripe.PaymentIntent>,
+  ): Promise<IntentState> => {
     try {
-      return stateOf(await ask(call));
+      return stateOf(await ask(name, call));
     } catch (error) {
       const cause = error instanceof ProviderError ? error.cause : undefined;
       if (cause instanceof Stripe.errors.StripeCardError)
@@ -164,6 +171,7 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
   return {
     async createIntent({ paymentId, orderId, amount, paymentMethod, key }) {
       const intent = await ask(
+        'POST /v1/payment_intents',
         () =>
           stripe.paymentIntents.create(
             {
@@ -179,16 +187,19 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
       );
       return intent.id;
     },
-    confirmIntent: (intentId) => orAsItIs(intentId, () => stripe.paymentIntents.confirm(intentId)),
+    confirmIntent: (intentId) =>
+      orAsItIs(intentId, 'POST /v1/payment_intents/{id}/confirm', () => stripe.paymentIntents.confirm(intentId)),
     retrieveIntent: retrieve,
-    cancelIntent: (intentId) => orAsItIs(intentId, () => stripe.paymentIntents.cancel(intentId)),
+    cancelIntent: (intentId) =>
+      orAsItIs(intentId, 'POST /v1/payment_intents/{id}/cancel', () => stripe.paymentIntents.cancel(intentId)),
     async findRefund(intentId, refundId) {
-      const refunds = await ask(() => stripe.refunds.list({ payment_intent: intentId, limit: 100 }));
+      const refunds = await ask('GET /v1/refunds', () => stripe.refunds.list({ payment_intent: intentId, limit: 100 }));
       const found = refunds.data.find((refund) => refund.metadata?.refundId === refundId);
       return found && (refundStates[found.status ?? ''] ?? 'pending');
     },
     async createRefund({ intentId, refundId, orderId, amount, key }) {
       const refund = await ask(
+        'POST /v1/refunds',
         () =>
           stripe.refunds.create(
             { payment_intent: intentId, amount, metadata: { refundId, orderId } },

@@ -1,7 +1,7 @@
 // Charges what is due, once: an intent is created, stored under the lease, and only then confirmed; whoever takes over goes on with the stored one.
 import type { Logger } from '@glasshouse/shared/logger';
 import { appendToOutbox, type Database, inTransaction } from '@glasshouse/shared/postgres';
-import { currentCause, runWithCause } from '@glasshouse/shared/telemetry';
+import { withCausation } from '@glasshouse/shared/telemetry';
 import { createWorker, type Worker } from '@glasshouse/shared/workers';
 import type { IntentState, PaymentProvider } from '../clients/payment-provider.ts';
 import {
@@ -64,7 +64,7 @@ export function createChargeWorker(options: {
       const [told] = await appendToOutbox(tx, events);
       if (payment.status !== 'captured' || !payment.cancelRequested) return true;
       // Cancelled while the charge was under way: it goes back at once, and the capture is the reason.
-      await runWithCause({ ...currentCause(), causationId: told?.id }, () => refundRest(tx, payment, { wakeRefunds }));
+      await withCausation(told?.id, () => refundRest(tx, payment, { wakeRefunds }));
       return true;
     });
 

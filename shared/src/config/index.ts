@@ -40,6 +40,16 @@ export const commonSettings = {
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
   HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port().optional(),
+  /** Where traces are sent; none are made without it. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url(/^https?$/).optional(),
+  /** Which traces are recorded. What belongs to another's trace follows it. */
+  OTEL_TRACES_SAMPLER: z
+    .enum(['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'])
+    .default('parentbased_always_on'),
+  /** For `parentbased_traceidratio`: the share of traces, 0 to 1. */
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
+  /** `otlp` sends metrics to the same endpoint, beside the port where they can be fetched. */
+  OTEL_METRICS_EXPORTER: z.enum(['none', 'otlp']).default('none'),
   /** Where the time that a stop may take ends, in milliseconds. */
   SHUTDOWN_TIMEOUT_MS: positiveInt(9_000),
 };

@@ -4,6 +4,7 @@ import { type Channel, type ChannelModel, connect, type RecoveringChannelModel }
 import type { ServiceName } from '../contracts/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
+import { gauge } from '../telemetry/index.ts';
 import { assertTopology, topologyOf } from './topology.ts';
 
 /** `blocked`: the broker takes no messages for now. */
@@ -29,6 +30,8 @@ export interface BrokerConnection {
 
 export interface Broker extends Part {
   service: ServiceName;
+  /** Where it is, for spans: https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/ */
+  address: { 'server.address': string; 'server.port': number };
   /** For messages out. */
   publishing: BrokerConnection;
   /** For messages in and their acks: nothing may be published here. */
@@ -55,16 +58,22 @@ export function createBroker(options: { url: string; service: ServiceName; logge
   const create = (role: string) => createConnection({ url: target.href, name: `${service} ${role}`, prepare, logger });
   const publishing = create('publisher');
   const consuming = create('consumer');
+  const isSecure = target.protocol === 'amqps:';
+  const state = () => {
+    const states = [publishing, consuming].filter((one) => one.isUsed()).map((one) => one.state());
+    return states.find((state) => state === 'down') ?? states.find((state) => state === 'blocked') ?? 'up';
+  };
+  gauge('glasshouse.broker.up', '1', 'Whether the broker takes and gives messages.', () => [
+    [state() === 'up' ? 1 : 0],
+  ]);
 
   return {
     name: 'broker',
     service,
+    address: { 'server.address': target.hostname, 'server.port': Number(target.port || (isSecure ? 5671 : 5672)) },
     publishing,
     consuming,
-    state() {
-      const states = [publishing, consuming].filter((one) => one.isUsed()).map((one) => one.state());
-      return states.find((state) => state === 'down') ?? states.find((state) => state === 'blocked') ?? 'up';
-    },
+    state,
     async start() {
       await Promise.all([publishing.start(), consuming.start()]);
     },

@@ -9,7 +9,16 @@ import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { backoffMs } from '../resilience/index.ts';
-import { durationHistogram, runWithCause } from '../telemetry/index.ts';
+import {
+  counter,
+  durationHistogram,
+  errorTypeOf,
+  failSpan,
+  runWork,
+  SpanKind,
+  tellAbout,
+  workSpan,
+} from '../telemetry/index.ts';
 import type { Broker } from './broker.ts';
 import type { Publisher } from './publisher.ts';
 import type { Subscription } from './subscriptions.ts';
@@ -46,6 +55,9 @@ export const FAILED_AT_HEADER = 'x-failed-at';
 export const originalMessageId = (messageId: string): string => messageId.replace(/(#\d+)+$/, '');
 
 const recordProcess = durationHistogram('messaging.process.duration', 'Duration of handling a message.');
+const countDuplicate = counter('glasshouse.inbox.duplicates', '{message}', 'Messages that had been handled before.');
+const countRetry = counter('glasshouse.messages.retried', '{message}', 'Messages that failed and come again.');
+const countDead = counter('glasshouse.messages.dead', '{message}', 'Messages parked among the dead letters.');
 
 /** Whether a failure is the message's own and counts as an attempt. A duplicate key that is still there after the work was repeated is a bug. */
 const isFault = (error: unknown) => classifyFailure(error) === 'fault' || isDuplicateKey(error);
@@ -92,6 +104,12 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
   const runOne = options.runOne ?? ((work) => work());
   const { service } = broker;
   const queue = queueOf(service);
+  const ofProcess = {
+    'messaging.system': 'rabbitmq',
+    'messaging.destination.name': queue,
+    'messaging.operation.name': 'process',
+    'messaging.operation.type': 'process',
+  };
   const byType = new Map(subscriptions.map((subscription) => [subscription.definition.type, subscription]));
   const underWay = new Set<Promise<void>>();
   /** Messages at fault on their way to a retry or to the dead letters. */
@@ -148,6 +166,8 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     const attempts = Number(message.properties.headers?.[ATTEMPTS_HEADER] ?? 0) + 1;
     const seconds = error instanceof Unreadable ? undefined : RETRY_DELAYS_S[attempts - 1];
     try {
+      // What can't be read may say anything of its type.
+      const told = { 'event.type': byType.has(message.properties.type) ? message.properties.type : 'unknown' };
       if (seconds === undefined) {
         logger.error('a message is parked among the dead letters', {
           error,
@@ -155,6 +175,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           messageId: message.properties.messageId,
         });
         await moveTo(on, [deadExchangeOf(service), DEAD_KEY], message, attempts, error);
+        countDead(told);
       } else {
         logger.warn('a message failed; it is tried again', {
           error,
@@ -163,6 +184,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           messageId: message.properties.messageId,
         });
         await moveTo(on, [retryExchangeOf(service), `${seconds}s`], message, attempts, error);
+        countRetry(told);
       }
       settle(on, () => on.ack(message));
     } catch (failure) {
@@ -176,42 +198,62 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     const event = readEvent(message.content);
     const subscription = byType.get(event.type);
     if (subscription === undefined) throw new Unreadable(`unknown type ${event.type}`);
+    const { orderId, userId } = event.data as { orderId?: string; userId?: string };
+    tellAbout({
+      requestId: event.correlationid,
+      causationId: event.id,
+      ...(orderId !== undefined && { orderId }),
+      ...(userId !== undefined && { userId }),
+    });
+    const step = { 'cloudevents.event_type': event.type, 'glasshouse.saga.step': subscription.handler };
+    workSpan().setAttributes({
+      ...step,
+      'cloudevents.event_id': event.id,
+      'messaging.message.conversation_id': event.correlationid,
+    });
     const checked = subscription.definition.schema.safeParse(event.data);
     if (!checked.success) throw new Unreadable(`${event.type}: ${describe(checked.error)}`);
     const startedAt = performance.now();
-    await runWithCause({ correlationId: event.correlationid, causationId: event.id }, async () => {
-      const isNew = await database.inTransaction(async (tx) => {
+    const record = (error?: { 'error.type': string }) => {
+      const seconds = (performance.now() - startedAt) / 1000;
+      recordProcess(seconds, { ...ofProcess, 'event.type': event.type, ...error });
+      return Math.round(seconds * 1000);
+    };
+    let isNew: boolean;
+    try {
+      isNew = await database.inTransaction(async (tx) => {
         if (!(await database.recordInInbox(tx, event.id))) return false;
         await subscription.handle({ ...event, data: checked.data }, { ...deps, db: tx } as unknown as Deps);
         return true;
       });
-      const seconds = (performance.now() - startedAt) / 1000;
-      recordProcess(seconds, {
-        'messaging.destination.name': queue,
-        'messaging.operation.name': 'process',
-        'event.type': event.type,
-      });
-      logger.info(isNew ? 'handled' : 'handled before', {
-        eventType: event.type,
-        eventId: event.id,
-        subject: event.subject,
-        durationMs: Math.round(seconds * 1000),
-      });
+    } catch (error) {
+      record({ 'error.type': errorTypeOf(error) });
+      throw error;
+    }
+    if (!isNew) countDuplicate({ 'event.type': event.type });
+    logger.info(isNew ? 'handled' : 'handled before', {
+      eventType: event.type,
+      eventId: event.id,
+      subject: event.subject,
+      durationMs: record(),
     });
   };
 
   const receive = (on: Channel, message: ConsumeMessage): Promise<void> => {
     const { messageId, headers } = message.properties;
-    return runWithCause({ correlationId: String(messageId), traceparent: headers?.traceparent }, () =>
-      runOne(async () => {
-        if (paused || stopping.signal.aborted) {
-          unhandled += 1;
-          return settle(on, () => on.nack(message, false, true));
-        }
+    const cause = { correlationId: String(messageId), traceparent: headers?.traceparent };
+    const attributes = { ...ofProcess, 'messaging.message.id': String(messageId), ...broker.address };
+    return runOne(async () => {
+      if (paused || stopping.signal.aborted) {
+        unhandled += 1;
+        return settle(on, () => on.nack(message, false, true));
+      }
+      return runWork(cause, { name: `process ${queue}`, kind: SpanKind.CONSUMER, attributes }, async (span) => {
         try {
           await handle(message);
           settle(on, () => on.ack(message));
         } catch (error) {
+          failSpan(span, error);
           unhandled += 1;
           // Not in this one's turn: it may take as long as the broker takes no messages, and the others go on meanwhile.
           if (isFault(error)) return track(moving, onFault(on, message, error));
@@ -219,8 +261,8 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           if (classifyFailure(error) === 'dependency-down') pause(error);
           settle(on, () => on.nack(message, false, true));
         }
-      }),
-    );
+      });
+    });
   };
 
   const startConsuming = async () => {

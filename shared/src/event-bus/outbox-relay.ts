@@ -4,6 +4,17 @@ import type { CloudEvent } from '../contracts/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { createBreaker, isBreakerOpen } from '../resilience/index.ts';
+import {
+  currentCause,
+  durationHistogram,
+  errorTypeOf,
+  gauge,
+  type Link,
+  linkTo,
+  runWork,
+  SpanKind,
+  tellAbout,
+} from '../telemetry/index.ts';
 import type { Publisher } from './publisher.ts';
 import { EVENT_EXCHANGE } from './topology.ts';
 
@@ -22,9 +33,19 @@ export interface OutboxStore {
   remove(ids: string[]): Promise<void>;
   /** Ends our claim on rows that could not be sent. */
   giveBack(ids: string[]): Promise<void>;
+  /** How many rows there are, counted up to `OUTBOX_COUNT_LIMIT`, and the id of the oldest. */
+  depth(): Promise<{ rows: number; oldestId?: string | undefined }>;
   /** Registers who is handed the rows of each transaction right after its commit, already claimed. */
   onCommitted(listener: (rows: OutboxRow[]) => void): void;
 }
+
+const recordOperation = durationHistogram(
+  'messaging.client.operation.duration',
+  'Duration of publishing, to the confirm.',
+);
+
+/** More than so many are as bad. */
+export const OUTBOX_COUNT_LIMIT = 10_000;
 
 const SWEEP_BATCH = 200;
 const MAX_IN_FLIGHT = 2_000;
@@ -41,14 +62,50 @@ export function createOutboxRelay(options: {
   let sweeping: Promise<void> | undefined;
   let stopped = false;
 
-  const send: CircuitBreaker<[OutboxRow], void> = createBreaker('outbox', ({ id, event, traceparent }: OutboxRow) =>
+  const send: CircuitBreaker<[OutboxRow], void> = createBreaker('outbox', ({ id, event }: OutboxRow) =>
     publisher.publish(EVENT_EXCHANGE, event.type, Buffer.from(JSON.stringify(event)), {
       messageId: id,
       contentType: 'application/cloudevents+json',
       type: event.type,
-      headers: { traceparent },
+      headers: { traceparent: currentCause().traceparent },
     }),
   );
+
+  /** A span for each event, in the trace of its cause. @param links to the sweep that has found it, if one has */
+  const publish = (row: OutboxRow, links: Link[]): Promise<void> => {
+    const { event, traceparent } = row;
+    const { type, id, correlationid: correlationId, causationid: causationId } = event;
+    const operation = {
+      'messaging.system': 'rabbitmq',
+      'messaging.operation.name': 'publish',
+      'messaging.destination.name': EVENT_EXCHANGE,
+    };
+    const attributes = {
+      ...operation,
+      'messaging.operation.type': 'send',
+      'messaging.rabbitmq.destination.routing_key': type,
+      'messaging.message.id': id,
+      'messaging.message.conversation_id': correlationId,
+      'cloudevents.event_id': id,
+      'cloudevents.event_type': type,
+      ...publisher.address,
+    };
+    const description = { name: `publish ${type}`, kind: SpanKind.PRODUCER, attributes, links };
+    return runWork({ correlationId, causationId, traceparent }, description, async () => {
+      const { orderId } = event.data as { orderId?: string };
+      if (orderId !== undefined) tellAbout({ orderId });
+      const startedAt = performance.now();
+      const record = (error?: { 'error.type': string }) =>
+        recordOperation((performance.now() - startedAt) / 1000, { ...operation, 'event.type': type, ...error });
+      try {
+        await send.fire(row);
+        record();
+      } catch (error) {
+        record({ 'error.type': errorTypeOf(error) });
+        throw error;
+      }
+    });
+  };
 
   const track = <T>(work: Promise<T>): Promise<T> => {
     underWay.add(work);
@@ -82,9 +139,9 @@ export function createOutboxRelay(options: {
   const giveBack = createBatch((ids) => store.giveBack(ids));
 
   /** @returns whether the row was sent */
-  const relay = async (row: OutboxRow): Promise<boolean> => {
+  const relay = async (row: OutboxRow, links: Link[] = []): Promise<boolean> => {
     try {
-      await send.fire(row);
+      await publish(row, links);
     } catch (error) {
       if (!isBreakerOpen(error))
         logger.warn('an event could not be published yet', { error, eventId: row.id, eventType: row.event.type });
@@ -95,11 +152,20 @@ export function createOutboxRelay(options: {
     return true;
   };
 
+  /** What a crash left behind: many traces, published in one go, which is linked to each of them, as each is to it. */
+  const sendBatch = (rows: OutboxRow[]): Promise<boolean[]> => {
+    const links = rows.flatMap(({ traceparent }) => linkTo(traceparent));
+    return runWork({}, { name: 'sweep outbox', links }, (span) => {
+      const toSweep = [{ context: span.spanContext() }];
+      return Promise.all(rows.map((row) => relay(row, toSweep)));
+    });
+  };
+
   const sweepOnce = async () => {
     while (!stopped) {
       const rows = await store.claim(SWEEP_BATCH);
       if (rows.length === 0) return;
-      const sent = await Promise.all(rows.map(relay));
+      const sent = await sendBatch(rows);
       logger.info('the sweep published what was left in the outbox', { rows: sent.filter(Boolean).length });
       if (sent.includes(false)) return;
     }
@@ -130,6 +196,17 @@ export function createOutboxRelay(options: {
     send.close();
     // One that is under way has met rows that could not be sent.
     Promise.resolve(sweeping).then(sweep);
+  });
+
+  gauge('glasshouse.outbox.rows', '{event}', 'Events that are committed and not yet published.', async () => {
+    const { rows } = await store.depth();
+    return [[rows]];
+  });
+  gauge('glasshouse.outbox.age', 's', 'How long the oldest of them has been waiting.', async () => {
+    const { oldestId } = await store.depth();
+    // A UUIDv7 begins with its time, in milliseconds (RFC 9562, section 5.7).
+    const madeAt = oldestId === undefined ? Date.now() : Number.parseInt(oldestId.replace('-', '').slice(0, 12), 16);
+    return [[Math.max(0, (Date.now() - madeAt) / 1000)]];
   });
 
   return {

@@ -4,6 +4,8 @@ import type { ConfirmChannel, Options } from 'amqplib';
 import type { Broker } from './broker.ts';
 
 export interface Publisher {
+  /** Where the broker is. */
+  address: Broker['address'];
   /**
    * Resolves when the broker has taken the message and it has reached a queue.
    * Rejects where it was returned, refused, not confirmed within 5 s, or there is no connection: it may have arrived all the same.
@@ -28,7 +30,7 @@ export class NotPublished extends Error {
   override name = 'NotPublished';
 }
 
-export function createPublisher({ publishing }: Pick<Broker, 'publishing'>): Publisher {
+export function createPublisher({ publishing, address }: Pick<Broker, 'publishing' | 'address'>): Publisher {
   const events = new EventEmitter<{ ready: [] }>().setMaxListeners(0);
   const pending = new Set<(error: Error) => void>();
   let channel: ConfirmChannel | undefined;
@@ -57,6 +59,7 @@ export function createPublisher({ publishing }: Pick<Broker, 'publishing'>): Pub
   );
 
   return {
+    address,
     isReady,
     async whenReady(signal) {
       if (!isReady()) await once(events, 'ready', { signal });

@@ -1,4 +1,5 @@
 // From a table of routes to an HTTP server: context, checks in the order that the contract names, problem details, health, and a graceful end.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
 import type { AppError, FieldProblem } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
-import { currentCause, durationHistogram, runWithCause, traceIdOf } from '../telemetry/index.ts';
+import { beginWork, currentIds, durationHistogram, failSpan, SpanKind, tellAbout } from '../telemetry/index.ts';
 import {
   bodyInvalid,
   bodyOfUnsupportedType,
@@ -40,36 +41,55 @@ const noFields = z.strictObject({});
 
 const recordRequest = durationHistogram('http.server.request.duration', 'Duration of HTTP server requests.');
 
+const pathOf = ({ originalUrl }: Request) => originalUrl.split('?')[0] ?? '/';
+const isProbe = ({ path }: Request) => path === '/health' || path === '/ready';
+
+/** Which order a request is about: the one in its path, or the one that it has made. */
+function orderIdOf(request: Request, response: Response): string | undefined {
+  const [, id] = /\/v1\/orders\/([^/?]+)/.exec(String(response.get('location') ?? request.originalUrl)) ?? [];
+  return id !== undefined && uuidPattern.test(id) ? id.toLowerCase() : undefined;
+}
+
 /** Gives each request its trace and its request id (taken or made, and returned), and logs one line when it is answered. */
 export function requestContext(logger: Logger) {
   return (request: Request, response: Response, next: NextFunction) => {
     const given = request.get('x-request-id') ?? request.get('x-correlation-id');
-    const wanted = given !== undefined && requestIdPattern.test(given) ? given : undefined;
+    const correlationId = given !== undefined && requestIdPattern.test(given) ? given : undefined;
+    const { method } = request;
     const startedAt = performance.now();
-    runWithCause({ correlationId: '', traceparent: request.get('traceparent') }, () => {
-      const requestId = wanted ?? traceIdOf(currentCause().traceparent);
-      runWithCause({ correlationId: requestId }, () => {
-        response.set('x-request-id', requestId);
-        response.on('close', () => {
-          const seconds = (performance.now() - startedAt) / 1000;
-          recordRequest(seconds, {
-            'http.request.method': request.method,
-            'http.response.status_code': response.statusCode,
-            'http.route': request.route?.path ?? 'unmatched',
-          });
-          if (request.path === '/health' || request.path === '/ready') return;
-          const { code } = response.locals as { code?: string };
-          logger[response.statusCode === 503 ? 'warn' : 'info']('request', {
-            method: request.method,
-            path: request.originalUrl.split('?')[0],
-            status: response.statusCode,
-            ...(code === undefined ? {} : { code }),
-            durationMs: Math.round(seconds * 1000),
-            ...(response.writableFinished ? {} : { aborted: true }),
-          });
+    const cause = { correlationId, traceparent: request.get('traceparent') };
+    const description = { name: method, kind: SpanKind.SERVER, attributes: { 'http.request.method': method } };
+    beginWork(cause, description, (span) => {
+      response.set('x-request-id', currentIds().requestId);
+      const onClose = () => {
+        const seconds = (performance.now() - startedAt) / 1000;
+        const { statusCode: status } = response;
+        const route = request.route?.path ?? 'unmatched';
+        const outcome = { 'http.request.method': method, 'http.response.status_code': status, 'http.route': route };
+        recordRequest(seconds, outcome);
+        // A probe's span never ends, and so is never sent.
+        if (isProbe(request)) return;
+        const orderId = orderIdOf(request, response);
+        if (orderId !== undefined) tellAbout({ orderId });
+        if (span.isRecording()) {
+          span.updateName(`${method} ${route}`);
+          span.setAttributes({ ...outcome, 'url.path': pathOf(request), 'url.scheme': request.protocol });
+          if (status >= 500) failSpan(span, { code: status });
+          span.end();
+        }
+        const { code } = response.locals as { code?: string };
+        logger[status === 503 ? 'warn' : 'info']('request', {
+          method,
+          path: pathOf(request),
+          status,
+          ...(code === undefined ? {} : { code }),
+          durationMs: Math.round(seconds * 1000),
+          ...(response.writableFinished ? {} : { aborted: true }),
         });
-        next();
-      });
+      };
+      // Whoever ends the response may be somebody else's work.
+      response.on('close', AsyncLocalStorage.bind(onClose));
+      next();
     });
   };
 }
@@ -87,6 +107,7 @@ export async function authenticate(
   const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.get('authorization') ?? '') ?? [];
   if (token === undefined) throw tokenMissing();
   const identity = await verifier.verify(token);
+  tellAbout({ userId: identity.userId });
   if (access === 'admin' && !isAdmin(identity)) throw roleMissing();
   return identity;
 }

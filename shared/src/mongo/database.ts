@@ -6,6 +6,7 @@ import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { OutboxRow } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
+import { observePool, watchCommands } from './watch.ts';
 
 interface Access {
   service: string;
@@ -57,7 +58,10 @@ export function createDatabase(options: {
     writeConcern: { w: 'majority', journal: true },
     readConcern: { level: 'majority' },
     ignoreUndefined: true,
+    monitorCommands: true,
   });
+  watchCommands(client);
+  observePool(client, service, maxConnections);
   client.on('error', (error) => logger.warn('database error', { error }));
   const db = client.db();
   return {

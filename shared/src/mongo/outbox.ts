@@ -1,6 +1,6 @@
 // The outbox: events are documents of the same transaction as the change they tell of.
 import type { CloudEvent, DomainEvent } from '../contracts/index.ts';
-import { type OutboxRow, type OutboxStore, toCloudEvent } from '../event-bus/index.ts';
+import { OUTBOX_COUNT_LIMIT, type OutboxRow, type OutboxStore, toCloudEvent } from '../event-bus/index.ts';
 import { currentCause } from '../telemetry/index.ts';
 import type { Database, Transaction } from './database.ts';
 
@@ -57,6 +57,12 @@ export function createOutboxStore(database: Database): OutboxStore {
     },
     async giveBack(ids) {
       await outbox.updateMany({ _id: { $in: ids } }, [{ $set: { claimedUntil: '$$NOW' } }]);
+    },
+    async depth() {
+      const found = await outbox
+        .find({}, { projection: { _id: 1 }, sort: { _id: 1 }, limit: OUTBOX_COUNT_LIMIT })
+        .toArray();
+      return { rows: found.length, oldestId: found[0]?._id };
     },
     onCommitted: (listener) => database.outboxListeners.push(listener),
   };

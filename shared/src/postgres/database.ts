@@ -5,6 +5,7 @@ import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { OutboxRow } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
+import { observePool, watchStatement } from './watch.ts';
 
 // Amounts are integers below 2^53: read bigint as a number.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -43,6 +44,8 @@ const DUPLICATE_KEY_ATTEMPTS = 5;
 /** How long an HTTP request may contend before its client is asked to come back. */
 const CONTENTION_LIMIT_MS = 20_000;
 
+const BEGIN = 'begin; select clock_timestamp() as now';
+
 /** @param url postgres://role:password@host:port/database */
 export function createDatabase(options: {
   url: string;
@@ -63,6 +66,7 @@ export function createDatabase(options: {
     query_timeout: 2 * SESSION_LIMIT_MS,
     keepAlive: true,
   });
+  observePool(pool, service);
   pool.on('error', (error) => logger.warn('an idle database connection was lost', { error: error.message }));
   return {
     kind: 'database',
@@ -70,7 +74,7 @@ export function createDatabase(options: {
     service,
     pool,
     outboxListeners: [],
-    query: (text, values) => pool.query(text, values),
+    query: (text, values) => watchStatement(text, () => pool.query(text, values)),
     async isUp() {
       return pool.query('select 1').then(
         () => true,
@@ -93,7 +97,7 @@ async function attempt<T>(database: Database, work: (tx: Transaction) => Promise
   client.on('error', onError);
   try {
     // Two statements in one round trip: pg answers with one result each.
-    const begun = (await client.query('begin; select clock_timestamp() as now')) as unknown as pg.QueryResult<{
+    const begun = (await watchStatement(BEGIN, () => client.query(BEGIN))) as unknown as pg.QueryResult<{
       now: Date;
     }>[];
     const now = begun[1]?.rows[0]?.now ?? new Date();
@@ -101,12 +105,12 @@ async function attempt<T>(database: Database, work: (tx: Transaction) => Promise
       kind: 'transaction',
       service: database.service,
       now,
-      query: (text, values) => client.query(text, values),
+      query: (text, values) => watchStatement(text, () => client.query(text, values)),
       afterCommit: (action) => actions.push(action),
       outboxRows: [],
     };
     const result = await work(tx);
-    await client.query('commit');
+    await watchStatement('commit', () => client.query('commit'));
     if (tx.outboxRows.length > 0) for (const listener of database.outboxListeners) listener(tx.outboxRows);
     for (const action of actions) action();
     return result;

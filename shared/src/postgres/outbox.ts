@@ -1,6 +1,6 @@
 // The outbox: events are rows of the same transaction as the change they tell of.
 import type { CloudEvent, DomainEvent } from '../contracts/index.ts';
-import { type OutboxRow, type OutboxStore, toCloudEvent } from '../event-bus/index.ts';
+import { OUTBOX_COUNT_LIMIT, type OutboxRow, type OutboxStore, toCloudEvent } from '../event-bus/index.ts';
 import { currentCause } from '../telemetry/index.ts';
 import type { Database, Transaction } from './database.ts';
 
@@ -37,6 +37,14 @@ export function createOutboxStore(database: Database): OutboxStore {
     },
     async giveBack(ids) {
       await database.query('update outbox set claimed_until = clock_timestamp() where id = any($1)', [ids]);
+    },
+    async depth() {
+      const { rows } = await database.query<{ rows: number; oldest: string | null }>(
+        `select (select count(*) from (select from outbox limit $1) as counted) as rows,
+                (select id from outbox order by id limit 1) as oldest`,
+        [OUTBOX_COUNT_LIMIT],
+      );
+      return { rows: rows[0]?.rows ?? 0, oldestId: rows[0]?.oldest ?? undefined };
     },
     onCommitted: (listener) => database.outboxListeners.push(listener),
   };

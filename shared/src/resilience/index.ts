@@ -1,9 +1,8 @@
 // Waiting, backing off, taking turns, and calling another service without being dragged down by it.
 import { setTimeout as delay } from 'node:timers/promises';
-import { context, propagation } from '@opentelemetry/api';
 import CircuitBreaker from 'opossum';
 import { AppError } from '../errors/index.ts';
-import { currentCause } from '../telemetry/context.ts';
+import { counter, currentCause, errorTypeOf, gauge, inSpan, recordHttpCall, SpanKind } from '../telemetry/index.ts';
 
 export * from './idempotency.ts';
 
@@ -47,7 +46,24 @@ export function createBreaker<A extends unknown[], R>(
     enableSnapshots: false,
     ...(countsAsFailure && { errorFilter: (error: unknown) => !countsAsFailure(error) }),
   });
+  gauge('glasshouse.breaker.state', '1', 'Which state a circuit breaker is in: 1, the others 0.', () => {
+    const current = breaker.closed ? 'closed' : breaker.halfOpen ? 'half-open' : 'open';
+    return ['closed', 'half-open', 'open'].map((state) => [Number(state === current), { breaker: name, state }]);
+  });
   return breaker;
+}
+
+const countBulkheadRefusal = counter(
+  'glasshouse.bulkhead.refusals',
+  '{request}',
+  'Calls refused because too many were under way.',
+);
+
+/** Tells how full a bulkhead is. @returns what is to be called for each refusal */
+export function observeBulkhead(bulkhead: string, limit: number, inFlight: () => number): () => void {
+  gauge('glasshouse.bulkhead.in_flight', '{request}', 'Calls under way.', () => [[inFlight(), { bulkhead }]]);
+  gauge('glasshouse.bulkhead.limit', '{request}', 'Calls that may be under way.', () => [[limit, { bulkhead }]]);
+  return () => countBulkheadRefusal({ bulkhead });
 }
 
 /** Whether an error is a breaker's refusal, made without a call. */
@@ -63,6 +79,47 @@ export interface ServiceResponse {
 export interface ServiceClient {
   /** GET with the present trace and request id; throws AppError `unavailable` when no copy answers. A 4xx is an answer. */
   get(path: string, headers?: Record<string, string>): Promise<ServiceResponse>;
+}
+
+/**
+ * A call over HTTP as those who watch see it: a span, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/, and its duration.
+ * @param url where the call goes; of it only the address is told
+ * @param template the path with names in place of ids, where there is one
+ */
+export async function observeHttpCall<T>(
+  method: string,
+  url: string | URL,
+  call: () => Promise<T>,
+  template?: string,
+): Promise<T> {
+  const { hostname, port, protocol } = new URL(url);
+  const attributes = {
+    'http.request.method': method,
+    'server.address': hostname,
+    'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+    ...(template !== undefined && { 'url.template': template }),
+  };
+  const name = template === undefined ? method : `${method} ${template}`;
+  const startedAt = performance.now();
+  return inSpan({ name, kind: SpanKind.CLIENT, attributes }, async (span) => {
+    const record = (outcome: Record<string, string | number>) => {
+      span.setAttributes(outcome);
+      recordHttpCall((performance.now() - startedAt) / 1000, { ...attributes, ...outcome });
+    };
+    try {
+      const answer = await call();
+      const { status } = answer as { status?: unknown };
+      record(typeof status === 'number' ? { 'http.response.status_code': status } : {});
+      return answer;
+    } catch (error) {
+      const { status } = error as { status?: number };
+      record({
+        'error.type': errorTypeOf(error),
+        ...(status !== undefined && { 'http.response.status_code': status }),
+      });
+      throw error;
+    }
+  });
 }
 
 /**
@@ -85,26 +142,31 @@ export function createServiceClient(options: {
   const breakers = urls.map((base) =>
     createBreaker(
       `${name} ${base}`,
-      async (path: string, headers: Record<string, string>): Promise<ServiceResponse> => {
-        const response = await fetch(base + path, {
-          headers,
-          signal: AbortSignal.timeout(timeoutMs),
-          redirect: 'error',
-        });
-        const text = await response.text();
-        if (response.status >= 500) throw new Error(`${name} answered ${response.status}`);
-        return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
-      },
+      (path: string, headers: Record<string, string>): Promise<ServiceResponse> =>
+        observeHttpCall('GET', base, async () => {
+          const { correlationId, traceparent } = currentCause();
+          const response = await fetch(base + path, {
+            headers: { ...headers, 'x-request-id': correlationId, traceparent },
+            signal: AbortSignal.timeout(timeoutMs),
+            redirect: 'error',
+          });
+          const text = await response.text();
+          if (response.status >= 500)
+            throw Object.assign(new Error(`${name} answered ${response.status}`), { status: response.status });
+          return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+        }),
     ),
   );
   let turn = 0;
   let inFlight = 0;
+  const countRefusal = observeBulkhead(name, maxConcurrent, () => inFlight);
 
   return {
     async get(path, headers = {}) {
-      if (inFlight >= maxConcurrent) throw unavailable();
-      const carried: Record<string, string> = { ...headers, 'x-request-id': currentCause().correlationId };
-      propagation.inject(context.active(), carried);
+      if (inFlight >= maxConcurrent) {
+        countRefusal();
+        throw unavailable();
+      }
       inFlight += 1;
       try {
         let failure: unknown;
@@ -112,7 +174,7 @@ export function createServiceClient(options: {
           const breaker = breakers[turn++ % breakers.length];
           if (breaker === undefined) break;
           try {
-            return await breaker.fire(path, carried);
+            return await breaker.fire(path, headers);
           } catch (error) {
             failure = error;
             if (attempt + 1 < attempts) await delay(backoffMs(attempt, 50, 500));

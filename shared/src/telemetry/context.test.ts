@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { currentCause, currentIds, runWithCause, setupContext, traceIdOf } from './index.ts';
+import { currentCause, currentIds, runWork, setupContext, traceIdOf } from './index.ts';
 
 setupContext();
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-test('runWithCause: goes on in the given trace with a span of its own, across awaits', async () => {
-  await runWithCause({ correlationId: 'request-1', causationId: 'event-1', traceparent }, async () => {
+test('runWork: goes on in the given trace with a span of its own, across awaits', async () => {
+  await runWork({ correlationId: 'request-1', causationId: 'event-1', traceparent }, { name: 'work' }, async () => {
     await setImmediate();
     const cause = currentCause();
     assert.equal(traceIdOf(cause.traceparent), '0af7651916cd43dd8448eb211c80319c');
@@ -19,10 +19,10 @@ test('runWithCause: goes on in the given trace with a span of its own, across aw
   });
 });
 
-test('runWithCause: a missing or malformed traceparent starts a trace; work side by side does not mix', async () => {
+test('runWork: a missing or malformed traceparent starts a trace; work side by side does not mix', async () => {
   const traces = await Promise.all(
     [undefined, 'nonsense', '00-00000000000000000000000000000000-b7ad6b7169203331-01'].map((broken) =>
-      runWithCause({ correlationId: 'x', traceparent: broken }, async () => {
+      runWork({ correlationId: 'x', traceparent: broken }, { name: 'work' }, async () => {
         await setImmediate();
         return traceIdOf(currentCause().traceparent);
       }),

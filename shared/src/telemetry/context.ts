@@ -1,17 +1,23 @@
-// What a piece of work belongs to: its trace (W3C), its request id and the event that caused it. Kept in AsyncLocalStorage by OpenTelemetry's API,
-// so that it is the same mechanism with and without the SDK, and never a module-level variable.
+// What a piece of work belongs to: its trace (W3C), its request id, the event that caused it, and whom it is about. Kept in AsyncLocalStorage by
+// OpenTelemetry's API, so that it is the same mechanism with and without the SDK, and never a module-level variable.
 import { randomBytes } from 'node:crypto';
 import {
+  type Attributes,
   type Context,
   context,
   createContextKey,
-  propagation,
+  isSpanContextValid,
+  type Link,
+  type Span,
   type SpanContext,
+  SpanKind,
+  SpanStatusCode,
   TraceFlags,
   trace,
 } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { W3CTraceContextPropagator } from '@opentelemetry/core';
+
+export { type Attributes, type Link, type Span, SpanKind } from '@opentelemetry/api';
 
 /** Where some work comes from; stored with every intent, so that a worker goes on in the same trace after a restart. */
 export interface Cause {
@@ -20,63 +26,176 @@ export interface Cause {
   traceparent: string;
 }
 
-const causeKey = createContextKey('glasshouse.cause');
-type StoredCause = Pick<Cause, 'correlationId' | 'causationId'>;
+/** What the log lines of a piece of work say of it, beside its trace. */
+interface About {
+  requestId?: string;
+  causationId?: string | undefined;
+  orderId?: string;
+  userId?: string;
+}
 
-/** Makes the context work where no SDK is loaded (which brings its own). Safe to call more than once. */
+/** A span as https://opentelemetry.io/docs/specs/semconv/ wants it: no personal data, no secrets, names of few values. */
+export interface SpanDescription {
+  name: string;
+  kind?: SpanKind;
+  attributes?: Attributes;
+  links?: Link[];
+}
+
+const workKey = createContextKey('glasshouse.work');
+interface Work {
+  about: About;
+  span: Span;
+}
+
+const tracer = trace.getTracer('glasshouse');
+const nobodysSpan = trace.wrapSpanContext({ traceId: '', spanId: '', traceFlags: TraceFlags.NONE });
+
+/** Makes the context work. Safe to call more than once. */
 export function setupContext(): void {
   const probe = createContextKey('glasshouse.probe');
   if (context.with(context.active().setValue(probe, true), () => context.active().getValue(probe) === true)) return;
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+}
+
+/** https://www.w3.org/TR/trace-context/#traceparent-header; of a later version what this one knows. */
+function spanContextOf(traceparent: string | undefined): SpanContext | undefined {
+  const [, version, traceId = '', spanId = '', flags = '', more] =
+    /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/.exec(traceparent ?? '') ?? [];
+  if (version === 'ff' || (version === '00' && more !== undefined)) return undefined;
+  const found = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & TraceFlags.SAMPLED, isRemote: true };
+  return isSpanContextValid(found) ? found : undefined;
 }
 
 function newSpanContext(traceId = randomBytes(16).toString('hex'), flags = TraceFlags.NONE): SpanContext {
   return { traceId, spanId: randomBytes(8).toString('hex'), traceFlags: flags };
 }
 
-/** `parent` with a span of our own below it, where neither the SDK nor the caller has one: every piece of work has a trace id. */
-function withTrace(parent: Context): Context {
-  const span = trace.getSpanContext(parent);
-  if (span !== undefined && !span.isRemote) return parent;
-  return trace.setSpanContext(parent, newSpanContext(span?.traceId, span?.traceFlags));
+/** A span below `parent`; where nobody takes spans, at least an id of its own: every piece of work has a trace id. */
+function openSpan({ name, kind = SpanKind.INTERNAL, attributes, links }: SpanDescription, parent: Context): Span {
+  const span = tracer.startSpan(name, { kind, ...(attributes && { attributes }), ...(links && { links }) }, parent);
+  const above = trace.getSpanContext(parent);
+  const { spanId } = span.spanContext();
+  if (isSpanContextValid(span.spanContext()) && spanId !== above?.spanId) return span;
+  return trace.wrapSpanContext(newSpanContext(above?.traceId, above?.traceFlags));
 }
 
 /**
- * Runs `work` as a part of what `cause` names.
- * @param cause `traceparent` as in https://www.w3.org/TR/trace-context/; one that is missing or malformed starts a new trace. An SDK's own span wins.
+ * Begins a piece of work that came from elsewhere (a request, a message, a row that is due): `work` runs in a span of its own, as a part of what
+ * `cause` names. The caller ends the span.
+ * @param cause `traceparent` as in https://www.w3.org/TR/trace-context/; one that is missing or malformed starts a new trace. Without a
+ * `correlationId` the trace's id is taken.
  */
-export function runWithCause<T>(
-  cause: { correlationId: string; causationId?: string | undefined; traceparent?: string | undefined },
-  work: () => T,
+export function beginWork<T>(
+  cause: { correlationId?: string | undefined; causationId?: string | undefined; traceparent?: string | undefined },
+  description: SpanDescription,
+  work: (span: Span) => T,
 ): T {
   const active = context.active();
-  const parent =
-    cause.traceparent !== undefined && trace.getSpan(active) === undefined
-      ? propagation.extract(active, { traceparent: cause.traceparent })
-      : active;
-  const stored: StoredCause = { correlationId: cause.correlationId, causationId: cause.causationId };
-  return context.with(withTrace(parent).setValue(causeKey, stored), work);
+  const { causationId } = cause;
+  const remote = spanContextOf(cause.traceparent);
+  const parent = remote === undefined ? active : trace.setSpanContext(active, remote);
+  const span = openSpan(description, parent);
+  const about: About = { requestId: cause.correlationId ?? span.spanContext().traceId, causationId };
+  return context.with(
+    trace.setSpan(parent, span).setValue(workKey, { about, span } satisfies Work),
+    work,
+    undefined,
+    span,
+  );
+}
+
+/** The same for work that ends with a promise: its span ends then, too. */
+export const runWork = <T>(
+  cause: Parameters<typeof beginWork>[0],
+  description: SpanDescription,
+  work: (span: Span) => Promise<T>,
+): Promise<T> => beginWork(cause, description, (span) => untilDone(span, work));
+
+/** One step of the work that is under way, in a span of its own where the work's trace is recorded; else it costs nothing. */
+export function inSpan<T>(description: SpanDescription, step: (span: Span) => Promise<T>): Promise<T> {
+  const active = context.active();
+  if (trace.getSpan(active)?.isRecording() !== true) return step(nobodysSpan);
+  const span = openSpan(description, active);
+  return context.with(trace.setSpan(active, span), untilDone<T>, undefined, span, step);
+}
+
+/** The same for a step that tells its end by itself: nothing where the trace is not recorded. */
+export function openStep(description: SpanDescription): Span | undefined {
+  const active = context.active();
+  return trace.getSpan(active)?.isRecording() === true ? openSpan(description, active) : undefined;
+}
+
+async function untilDone<T>(span: Span, work: (span: Span) => Promise<T>): Promise<T> {
+  try {
+    return await work(span);
+  } catch (error) {
+    failSpan(span, error);
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** An error's HTTP status, code or name, as `error.type`: a message may name people. */
+export function errorTypeOf(error: unknown): string {
+  const { status, code, name } = (error ?? {}) as { status?: number; code?: string | number; name?: string };
+  return String(status ?? code ?? name ?? 'unknown');
+}
+
+export function failSpan(span: Span, error: unknown): void {
+  if (!span.isRecording()) return;
+  span.setStatus({ code: SpanStatusCode.ERROR });
+  span.setAttribute('error.type', errorTypeOf(error));
+}
+
+/** Says what the work under way turned out to be about: for its log lines, and the order for its span. */
+export function tellAbout(told: About): void {
+  const work = context.active().getValue(workKey) as Work | undefined;
+  if (work === undefined) return;
+  Object.assign(work.about, told);
+  if (told.orderId !== undefined) work.span.setAttribute('glasshouse.order.id', told.orderId);
+}
+
+/** The span of the work under way, for what it turned out to be. */
+export function workSpan(): Span {
+  return (context.active().getValue(workKey) as Work | undefined)?.span ?? nobodysSpan;
+}
+
+/** Goes on with what follows from another event than the one that the work began with. */
+export function withCausation<T>(causationId: string | undefined, work: () => T): T {
+  const active = context.active();
+  const { about, span } = (active.getValue(workKey) as Work | undefined) ?? { about: {}, span: nobodysSpan };
+  return context.with(active.setValue(workKey, { about: { ...about, causationId }, span } satisfies Work), work);
+}
+
+/** A link to the span in a stored traceparent; nothing where it is malformed. */
+export function linkTo(traceparent: string): Link[] {
+  const linked = spanContextOf(traceparent);
+  return linked === undefined ? [] : [{ context: linked }];
 }
 
 /** The ids of the work that is under way; made up on the spot where none is. */
 export function currentCause(): Cause {
   const active = context.active();
   const span = trace.getSpanContext(active) ?? newSpanContext();
-  const stored = active.getValue(causeKey) as StoredCause | undefined;
+  const about = (active.getValue(workKey) as Work | undefined)?.about;
   const traceparent = `00-${span.traceId}-${span.spanId}-0${span.traceFlags & 1}`;
-  return { correlationId: stored?.correlationId ?? span.traceId, causationId: stored?.causationId, traceparent };
+  return { correlationId: about?.requestId ?? span.traceId, causationId: about?.causationId, traceparent };
 }
 
 /** The ids for a log line or a problem answer; empty outside any work. */
-export function currentIds(): { traceId?: string; spanId?: string; requestId?: string } {
+export function currentIds(): {
+  traceId?: string;
+  spanId?: string;
+  requestId?: string;
+  orderId?: string;
+  userId?: string;
+} {
   const active = context.active();
   const span = trace.getSpanContext(active);
-  const stored = active.getValue(causeKey) as StoredCause | undefined;
-  return {
-    ...(span && { traceId: span.traceId, spanId: span.spanId }),
-    ...(stored && { requestId: stored.correlationId }),
-  };
+  const { causationId: _, ...ids } = (active.getValue(workKey) as Work | undefined)?.about ?? {};
+  return { ...(span && { traceId: span.traceId, spanId: span.spanId }), ...ids };
 }
 
 /** The trace id in a W3C traceparent. */

@@ -1,54 +1,71 @@
-// Metrics through OpenTelemetry's API, served in Prometheus' form on a port of their own, never through the gateway.
-import { type Attributes, type Histogram, metrics } from '@opentelemetry/api';
-import type { Part } from '../process/index.ts';
+// Instruments of OpenTelemetry's metrics API. Each is made at its first use, for the provider is set up later than modules load; where there is
+// none (a test, a command) they do nothing.
+import { type Attributes, type Counter, type Histogram, metrics } from '@opentelemetry/api';
 
-/**
- * A histogram of durations in seconds, by OpenTelemetry's semantic conventions. Made at its first use, for the provider is set up later than modules load.
- */
+const METER = 'glasshouse';
+
+/** The bounds of https://opentelemetry.io/docs/specs/semconv/http/http-metrics/, in seconds. */
+const USUAL_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+/** A histogram of durations in seconds. */
 export function durationHistogram(
   name: string,
   description: string,
+  bounds: number[] = USUAL_BOUNDS,
 ): (seconds: number, attributes: Attributes) => void {
   let histogram: Histogram | undefined;
   return (seconds, attributes) => {
-    histogram ??= metrics.getMeter('glasshouse').createHistogram(name, {
+    histogram ??= metrics.getMeter(METER).createHistogram(name, {
       unit: 's',
       description,
-      advice: { explicitBucketBoundaries: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] },
+      advice: { explicitBucketBoundaries: bounds },
     });
     histogram.record(seconds, attributes);
   };
 }
 
-const METRICS_PORT_DISTANCE = 6_000;
-
-/**
- * Serves `GET /metrics`, on the service's port + 6000 unless told otherwise; on port 0 not at all. Start it before anything that makes instruments.
- * The SDK is loaded with it: a command has no use for it.
- */
-export function createMetricsServer(
-  service: string,
-  config: { PORT: number; METRICS_PORT?: number | undefined; HOST: string },
-): Part {
-  // A service on any free port (0), as in a test, serves none.
-  const port = config.METRICS_PORT ?? (config.PORT === 0 ? 0 : config.PORT + METRICS_PORT_DISTANCE);
-  if (port === 0) return { name: 'metrics', async start() {}, async stop() {} };
-  let shutDown: (() => Promise<void>) | undefined;
-  return {
-    name: 'metrics',
-    async start() {
-      const [{ PrometheusExporter }, { resourceFromAttributes }, { MeterProvider }] = await Promise.all([
-        import('@opentelemetry/exporter-prometheus'),
-        import('@opentelemetry/resources'),
-        import('@opentelemetry/sdk-metrics'),
-      ]);
-      const exporter = new PrometheusExporter({ port, host: config.HOST, preventServerStart: true });
-      const resource = resourceFromAttributes({ 'service.name': service });
-      const provider = new MeterProvider({ readers: [exporter], resource });
-      metrics.setGlobalMeterProvider(provider);
-      shutDown = () => provider.shutdown();
-      await exporter.startServer();
-    },
-    stop: async () => shutDown?.(),
+/** A count of what happened. */
+export function counter(name: string, unit: string, description: string): (attributes: Attributes) => void {
+  let created: Counter | undefined;
+  return (attributes) => {
+    created ??= metrics.getMeter(METER).createCounter(name, { unit, description });
+    created.add(1, attributes);
   };
 }
+
+/** A value, or a promise of one, with what it is a value of. */
+export type Reading = readonly [value: number, attributes?: Attributes];
+
+/** Gauges that were asked for before there was anybody to read them. */
+const waiting: (() => void)[] = [];
+let isRead = false;
+
+/**
+ * A value that is read when somebody asks; several may have the same name, each with its own attributes.
+ * @param read what can't be read is left out of that scrape
+ */
+export function gauge(
+  name: string,
+  unit: string,
+  description: string,
+  read: () => readonly Reading[] | Promise<readonly Reading[]>,
+): void {
+  const register = () =>
+    metrics
+      .getMeter(METER)
+      .createObservableGauge(name, { unit, description })
+      .addCallback(async (result) => {
+        for (const [value, attributes] of await read()) result.observe(value, attributes);
+      });
+  if (isRead) register();
+  else waiting.push(register);
+}
+
+/** Call it once there is a provider. */
+export function registerGauges(): void {
+  isRead = true;
+  for (const register of waiting.splice(0)) register();
+}
+
+/** A call over HTTP, by https://opentelemetry.io/docs/specs/semconv/http/http-metrics/. */
+export const recordHttpCall = durationHistogram('http.client.request.duration', 'Duration of HTTP client requests.');

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
 import { backoffMs } from '../resilience/index.ts';
-import { type Cause, runWithCause } from '../telemetry/context.ts';
+import { type Cause, failSpan, runWork } from '../telemetry/context.ts';
 
 /** Longer than any call to the outside may take; by the database's clock. */
 export const LEASE_SECONDS = 10;
@@ -96,10 +96,11 @@ export function createWorker<Row extends { cause: Cause }>(options: {
         if (mayBeMore) wakeOne(true);
         // Who was woken for one row and finds another after it has met more than it was told of.
         mayBeMore = true;
-        await runWithCause(row.cause, async () => {
+        await runWork(row.cause, { name }, async (span) => {
           try {
             await perform(row);
           } catch (error) {
+            failSpan(span, error);
             logger.warn(`${name}: a row could not be finished; it comes up again`, { error });
           }
         });

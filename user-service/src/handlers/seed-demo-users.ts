@@ -1,5 +1,5 @@
 // The accounts that the README tells everybody of. For demos only: migrate.ts refuses them in production.
-import { runWithCause } from '@glasshouse/shared/telemetry';
+import { runWork } from '@glasshouse/shared/telemetry';
 import { findCredentials } from '../data/user-repository.ts';
 import type { Deps } from '../deps.ts';
 import { type RegisterUser, registerUser } from './register-user.ts';
@@ -13,6 +13,6 @@ const demoUsers: RegisterUser[] = [
 export async function seedDemoUsers(deps: Pick<Deps, 'db' | 'passwords'>): Promise<void> {
   for (const user of demoUsers) {
     if ((await findCredentials(deps.db, user.email)) !== undefined) continue;
-    await runWithCause({ correlationId: 'demo-data' }, () => registerUser(user, deps));
+    await runWork({ correlationId: 'demo-data' }, { name: 'seed' }, () => registerUser(user, deps));
   }
 }
