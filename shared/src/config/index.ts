@@ -48,6 +48,8 @@ export const commonSettings = {
     .default('parentbased_always_on'),
   /** For `parentbased_traceidratio`: the share of traces, 0 to 1. */
   OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
+  /** How long spans are gathered before they are sent, in milliseconds. */
+  OTEL_BSP_SCHEDULE_DELAY: positiveInt(5_000),
   /** `otlp` sends metrics to the same endpoint, beside the port where they can be fetched. */
   OTEL_METRICS_EXPORTER: z.enum(['none', 'otlp']).default('none'),
   /** Where the time that a stop may take ends, in milliseconds. */

@@ -14,6 +14,7 @@ export interface TelemetryConfig {
   OTEL_EXPORTER_OTLP_ENDPOINT?: string | undefined;
   OTEL_TRACES_SAMPLER: 'parentbased_always_on' | 'parentbased_always_off' | 'parentbased_traceidratio';
   OTEL_TRACES_SAMPLER_ARG: number;
+  OTEL_BSP_SCHEDULE_DELAY: number;
   OTEL_METRICS_EXPORTER: 'none' | 'otlp';
 }
 
@@ -53,7 +54,12 @@ async function startTraces(service: string, config: TelemetryConfig): Promise<()
   const provider = new sdk.TracerProvider({
     resource: resourceFromAttributes({ 'service.name': service }),
     sampler: new sdk.ParentBasedSampler({ root: roots[config.OTEL_TRACES_SAMPLER]() }),
-    spanProcessors: [new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+    spanProcessors: [
+      new sdk.BatchSpanProcessor({
+        exporter: new OTLPTraceExporter(),
+        scheduledDelayMillis: config.OTEL_BSP_SCHEDULE_DELAY,
+      }),
+    ],
   });
   trace.setGlobalTracerProvider(provider);
   return () => provider.shutdown();
