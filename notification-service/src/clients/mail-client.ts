@@ -91,12 +91,12 @@ export function createMailClient(options: {
     state: () => (breaker.closed || breaker.pendingClose ? 'up' : 'down'),
     async send(mail) {
       try {
-        return await inSpan({ name: 'send mail', kind: SpanKind.CLIENT, attributes: address }, () =>
-          breaker.fire(mail),
-        );
+        const description = { name: 'send mail', kind: SpanKind.CLIENT, attributes: address };
+        const { kind, reason } = await inSpan(description, () => breaker.fire(mail));
+        // Servers repeat the address in their refusals; it is nobody's business who reads our logs.
+        return reason === undefined ? { kind } : { kind, reason: reason.replaceAll(mail.to.email, 'the recipient') };
       } catch (error) {
-        const { message: reason } = error as Error;
-        return { kind: isBreakerOpen(error) ? 'not-tried' : 'unreachable', reason };
+        return { kind: isBreakerOpen(error) ? 'not-tried' : 'unreachable', reason: (error as Error).message };
       }
     },
     async start() {},

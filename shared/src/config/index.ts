@@ -52,6 +52,8 @@ export const commonSettings = {
   OTEL_BSP_SCHEDULE_DELAY: positiveInt(5_000),
   /** `otlp` sends metrics to the same endpoint, beside the port where they can be fetched. */
   OTEL_METRICS_EXPORTER: z.enum(['none', 'otlp']).default('none'),
+  /** How often, in milliseconds. */
+  OTEL_METRIC_EXPORT_INTERVAL: positiveInt(60_000),
   /** Where the time that a stop may take ends, in milliseconds. */
   SHUTDOWN_TIMEOUT_MS: positiveInt(9_000),
 };

@@ -16,6 +16,7 @@ export interface TelemetryConfig {
   OTEL_TRACES_SAMPLER_ARG: number;
   OTEL_BSP_SCHEDULE_DELAY: number;
   OTEL_METRICS_EXPORTER: 'none' | 'otlp';
+  OTEL_METRIC_EXPORT_INTERVAL: number;
 }
 
 const METRICS_PORT_DISTANCE = 6_000;
@@ -31,7 +32,7 @@ export function createTelemetry(service: string, config: TelemetryConfig): Part 
     name: 'telemetry',
     async start() {
       if (config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined) ends.push(await startTraces(service, config));
-      if (metricsPort !== 0 || isPushed) ends.push(await startMetrics(service, config.HOST, metricsPort, isPushed));
+      if (metricsPort !== 0 || isPushed) ends.push(await startMetrics(service, config, metricsPort, isPushed));
     },
     async stop() {
       // What can't be delivered any more is lost; the stop waits for nobody.
@@ -67,7 +68,7 @@ async function startTraces(service: string, config: TelemetryConfig): Promise<()
 
 async function startMetrics(
   service: string,
-  host: string,
+  config: TelemetryConfig,
   port: number,
   isPushed: boolean,
 ): Promise<() => Promise<void>> {
@@ -81,13 +82,20 @@ async function startMetrics(
   const starts: (() => Promise<void>)[] = [];
   if (port !== 0) {
     const { PrometheusExporter } = await import('@opentelemetry/exporter-prometheus');
-    const exporter = new PrometheusExporter({ port, host, preventServerStart: true });
+    const exporter = new PrometheusExporter({ port, host: config.HOST, preventServerStart: true });
     readers.push(exporter);
     starts.push(() => exporter.startServer());
   }
   if (isPushed) {
     const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-http');
-    readers.push(new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() }));
+    const interval = config.OTEL_METRIC_EXPORT_INTERVAL;
+    readers.push(
+      new PeriodicExportingMetricReader({
+        exporter: new OTLPMetricExporter(),
+        exportIntervalMillis: interval,
+        exportTimeoutMillis: Math.min(interval, 30_000),
+      }),
+    );
   }
   const provider = new MeterProvider({ readers, resource: resourceFromAttributes({ 'service.name': service }) });
   metrics.setGlobalMeterProvider(provider);

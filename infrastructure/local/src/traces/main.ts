@@ -26,22 +26,22 @@ function readOptions() {
   }
 }
 
-async function call(path: string, init: RequestInit = {}): Promise<{ body: Record<string, never>; headers: Headers }> {
+async function call(path: string, init: RequestInit = {}): Promise<{ accessToken: string; items: { id: string }[] }> {
   const base = process.env.BASE_URL ?? 'http://localhost:8080';
   const answer = await fetch(`${base}${path}`, init).catch(() => {
     throw new Failure(`Nobody answers at ${base}: is the platform running?`);
   });
-  const body = (await answer.json()) as Record<string, never>;
+  const body = (await answer.json()) as { accessToken: string; items: { id: string }[] };
   if (!answer.ok) throw new Failure(`${path} answered ${answer.status}: ${JSON.stringify(body)}`);
-  return { body, headers: answer.headers };
+  return body;
 }
 
 /** @returns the trace's id: nobody else has begun it */
 async function placeOrder(isDeclined: boolean): Promise<string> {
   const json = { 'content-type': 'application/json' };
   const login = JSON.stringify({ email: 'alice@example.com', password: 'alice-password' });
-  const { accessToken } = (await call('/api/v1/auth/login', { method: 'POST', headers: json, body: login })).body;
-  const { items } = (await call('/api/v1/products?limit=1')).body as { items: { id: string }[] };
+  const { accessToken } = await call('/api/v1/auth/login', { method: 'POST', headers: json, body: login });
+  const { items } = await call('/api/v1/products?limit=1');
   const traceId = randomUUID().replaceAll('-', '');
   const spanId = traceId.slice(0, 16);
   await call('/api/v1/orders', {
