@@ -9,6 +9,8 @@ test('everything, where nobody says what', () => {
   const wanted = readArguments([]);
   assert.equal(wanted.only.size, measurements.length);
   assert.equal(wanted.runs, undefined);
+  assert.equal(readArguments(['--quick']).only.has('growth'), false);
+  assert.equal(readArguments(['--quick', '--only', 'f']).only.has('growth'), true);
   assert.equal(readArguments(['--quick', '--runs', '3']).runs, 3);
 });
 

@@ -31,7 +31,7 @@ export const USAGE = `npm run bench -- [--quick] [--only <measurement>[,<measure
 
 ${measurements.map(({ letter, name, says }) => `  ${letter}  ${name.padEnd(10)}  ${says}`).join('\n')}
 
-  --quick        a look: fewer and shorter runs, smaller tables
+  --quick        a look: fewer and shorter runs, smaller tables, and (f) only where it is asked for
   --only         some of them, by letter or name
   --runs         how many runs of each (5; fewer with --quick)
   --write        puts the figures into docs/performance.md
@@ -43,7 +43,7 @@ export function readArguments(args: readonly string[]): Wanted {
   if (values.quick && values.write)
     throw new CannotMeasure('--write puts figures into a page that people rely on: it does not go with --quick.');
   return {
-    only: choose(values.only),
+    only: choose(values.only, values.quick),
     runs: values.runs === undefined ? undefined : whole('runs', values.runs, 1, 100),
     isQuick: values.quick,
     write: values.write,
@@ -78,8 +78,10 @@ function whole(name: string, text: string, least: number, most: number): number 
   return value;
 }
 
-function choose(text: string | undefined): Set<Measurement> {
-  if (text === undefined) return new Set(measurements.map(({ name }) => name));
+function choose(text: string | undefined, isQuick: boolean): Set<Measurement> {
+  // To fill two shops takes longer than a look.
+  if (text === undefined)
+    return new Set(measurements.map(({ name }) => name).filter((name) => !isQuick || name !== 'growth'));
   return new Set(
     text.split(',').map((part) => {
       const wanted = part.trim();

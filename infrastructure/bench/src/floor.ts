@@ -223,6 +223,7 @@ async function openBroker(
   stops: (() => Promise<unknown>)[],
 ): Promise<(to: readonly Queue[]) => Promise<void>> {
   const [publishing, consuming] = await Promise.all([connect(url, { noDelay: true }), connect(url, { noDelay: true })]);
+  for (const connection of [publishing, consuming]) connection.on('error', () => {});
   stops.push(
     () => publishing.close(),
     () => consuming.close(),

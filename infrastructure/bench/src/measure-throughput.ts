@@ -158,7 +158,7 @@ export async function measureThroughput(
     for (const tracing of run % 2 === 1 ? modes : modes.toReversed()) {
       tell(`orders a second, tracing ${tracing}: run ${run} of ${pace.runs}`);
       await bench.restartServices(tracing);
-      const load = await loadFor(bench, { customers, ...pace });
+      const load = await loadFor(bench, { ...pace, customers });
       loads[tracing].push({ ...load, residentMb: await memoryOf(bench) });
     }
     tell(`the floor: run ${run} of ${pace.runs}`);

@@ -64,7 +64,7 @@ export function summary(headlines: readonly Headline[]): string {
   });
 }
 
-export function sectionText({ title, tables, notes }: Section, level = '##'): string {
-  const parts = [`${level} ${title}`, ...tables.map(table), notes.map((note) => `- ${note}`).join('\n')];
-  return parts.filter((part) => part !== '').join('\n\n');
+/** The tables of a section, and what has to be known to read them. */
+export function sectionText({ tables, notes }: Section): string {
+  return [...tables.map(table), notes.map((note) => `- ${note}`).join('\n')].filter((part) => part !== '').join('\n\n');
 }

@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
+import { findOnPath } from './apt-packages.ts';
 import { accepts, onFreePort } from './ports.ts';
-import { findOnPath } from './rabbitmq-packages.ts';
 
 export type MongoKind = 'mongod' | 'mongod (downloaded)' | 'stand-in';
 

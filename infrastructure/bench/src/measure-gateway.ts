@@ -1,0 +1,269 @@
+// (a) The gateway's throughput for an authenticated GET with every policy on, over nginx's plain proxy to the same upstream;
+// (b) the same gateway with tracing off, at 5 % and at 100 %. All are measured in turns, in each round in the other order.
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { waitUntilUp } from '@glasshouse/local/processes';
+import { accepts, freePort, onFreePort } from '@glasshouse/local/servers';
+import { createTestKeys } from '@glasshouse/shared/testing';
+import { CannotMeasure, type Wanted } from './arguments.ts';
+import { tracingSettings } from './bench-platform.ts';
+import { startNginx } from './nginx.ts';
+import { figure, type Section } from './report.ts';
+import { startSpanSink } from './span-sink.ts';
+import { type Figure, figureOf, median, ratios } from './statistics.ts';
+import { processorSeconds } from './usage.ts';
+import { inherited, type Workshop } from './workshop.ts';
+
+/** A process that listens. */
+export interface Started {
+  url: string;
+  pid: number;
+}
+
+type Target = 'nginx' | 'gateway' | 'gateway, traced at 5 %' | 'gateway, traced at 100 %';
+
+/** One run against one target. */
+interface Run {
+  /** Requests a second. */
+  rate: number;
+  /** Milliseconds. */
+  p50: number;
+  p99: number;
+  /** The share of one processor that each has taken. */
+  busy: { proxy: number; upstream: number };
+}
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const CONNECTIONS = 32;
+const PATH = '/api/v1/orders/019c0f40-1be2-7f5d-8a77-0d9e6c3b4a10';
+const USER = '019c0f3e-7a10-7c3e-9d41-5b1f6f0a2c01';
+
+function startNode(
+  { processes, dir }: Workshop,
+  name: string,
+  start: (port: number) => { args: string[]; cwd?: string; env: NodeJS.ProcessEnv },
+  isUp: (port: number) => Promise<boolean>,
+): Promise<Started & { port: number }> {
+  return onFreePort(undefined, async (port) => {
+    const logFile = join(dir, `${name}.log`);
+    const child = await processes.start({
+      name,
+      stage: 'service',
+      command: process.execPath,
+      logFile,
+      port,
+      ...start(port),
+    });
+    await waitUntilUp(child, logFile, () => isUp(port));
+    return { url: `http://127.0.0.1:${port}`, pid: child.pid, port };
+  });
+}
+
+const isReady = (port: number) =>
+  fetch(`http://127.0.0.1:${port}/ready`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+
+/** Every policy is on, and so are the metrics; the limit of requests is counted, and too high to be reached. */
+async function startGateway(workshop: Workshop, name: string, settings: NodeJS.ProcessEnv): Promise<Started> {
+  const metricsPort = await freePort();
+  return startNode(
+    workshop,
+    name,
+    (port) => ({
+      args: ['src/main.ts'],
+      cwd: join(ROOT, 'api-gateway'),
+      env: {
+        ...inherited(),
+        PORT: String(port),
+        METRICS_PORT: String(metricsPort),
+        RATE_LIMIT_PER_MINUTE: '1000000000',
+        ...settings,
+      },
+    }),
+    isReady,
+  );
+}
+
+/** Requests over kept connections, by a process of its own, for so many seconds. */
+async function fire(
+  { processes, dir }: Workshop,
+  target: Started,
+  upstream: Started,
+  { token, seconds, number }: { token: string; seconds: number; number: number },
+): Promise<Run> {
+  const logFile = join(dir, `client-${number}.json`);
+  const roots = new Map([
+    ['proxy', target.pid],
+    ['upstream', upstream.pid],
+  ]);
+  const before = processorSeconds(roots);
+  const client = await processes.start({
+    name: 'client',
+    stage: 'service',
+    command: process.execPath,
+    args: [
+      fileURLToPath(import.meta.resolve('autocannon')),
+      ...['--json', '--connections', String(CONNECTIONS), '--duration', String(seconds)],
+      ...['--headers', `authorization=Bearer ${token}`, target.url + PATH],
+    ],
+    logFile,
+  });
+  const { code } = await client.exited;
+  const after = processorSeconds(roots);
+  const output = readFileSync(logFile, 'utf8');
+  const result = code === 0 ? JSON.parse(output.slice(output.indexOf('{'))) : undefined;
+  if (result === undefined || result.non2xx > 0 || result.errors > 0)
+    throw new Error(`the requests to ${target.url} were not all answered: ${output.slice(0, 2_000)}`);
+  const busy = (name: string) => ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / result.duration;
+  return {
+    rate: result['2xx'] / result.duration,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+    busy: { proxy: busy('proxy'), upstream: busy('upstream') },
+  };
+}
+
+export async function measureGateway(
+  workshop: Workshop,
+  { only, isQuick, runs = isQuick ? 2 : 5 }: Wanted,
+  { tell, cannot }: { tell: (line: string) => void; cannot: (line: string) => void },
+): Promise<Section[]> {
+  const keys = await createTestKeys();
+  try {
+    const token = keys.token(USER);
+    const sink = await startSpanSink(workshop);
+    const upstream = await startNode(
+      workshop,
+      'upstream',
+      (port) => ({
+        args: [join(import.meta.dirname, 'upstream-main.ts'), String(port)],
+        env: inherited(),
+      }),
+      accepts,
+    );
+    const services = { USER_SERVICE_URL: keys.url, ORDER_SERVICE_URL: upstream.url };
+    const traced = (share: number) => ({ ...services, ...tracingSettings(sink, share) });
+    const targets = new Map<Target, Started>();
+    let nginx = '';
+    if (only.has('gateway'))
+      await startNginx(workshop, upstream.port).then(
+        (started) => {
+          targets.set('nginx', started);
+          nginx = started.version;
+        },
+        (error) => {
+          if (!(error instanceof CannotMeasure)) throw error;
+          cannot(error.message);
+        },
+      );
+    // Without nginx the other measurement is still one.
+    if (!targets.has('nginx') && !only.has('tracing')) return [];
+    targets.set('gateway', await startGateway(workshop, 'gateway', services));
+    targets.set('gateway, traced at 5 %', await startGateway(workshop, 'gateway-5', traced(0.05)));
+    targets.set('gateway, traced at 100 %', await startGateway(workshop, 'gateway-100', traced(1)));
+
+    const seconds = isQuick ? 2 : 6;
+    const results = new Map<Target, Run[]>([...targets.keys()].map((target) => [target, []]));
+    let number = 0;
+    const shoot = (started: Started, duration: number) =>
+      fire(workshop, started, upstream, { token, seconds: duration, number: number++ });
+    for (const [target, started] of targets) {
+      tell(`${target}: warming up`);
+      await shoot(started, isQuick ? 2 : 10);
+    }
+    for (let run = 1; run <= runs; run += 1) {
+      const round = [...targets];
+      for (const [target, started] of run % 2 === 1 ? round : round.reverse()) {
+        const result = await shoot(started, seconds);
+        tell(`${target}: ${result.rate.toFixed(0)} requests a second, run ${run} of ${runs}`);
+        results.get(target)?.push(result);
+      }
+    }
+    const sections: Section[] = [];
+    if (targets.has('nginx')) sections.push(gatewaySection(results, nginx, seconds));
+    if (only.has('tracing')) sections.push(tracingSection(results, seconds));
+    return sections;
+  } finally {
+    await keys.stop();
+  }
+}
+
+const rates = (results: ReadonlyMap<Target, readonly Run[]>, target: Target) =>
+  (results.get(target) ?? []).map(({ rate }) => rate);
+
+function rowsOf(results: ReadonlyMap<Target, readonly Run[]>, baseline: Target): [Target, string[], Figure][] {
+  return [...results].map(([target, runs]) => {
+    const over = figureOf(ratios(rates(results, target), rates(results, baseline)));
+    const middle = (value: (run: Run) => number) => median(runs.map(value));
+    return [
+      target,
+      [
+        figure(figureOf(rates(results, target)), 0),
+        target === baseline ? '' : figure(over, 3),
+        `${middle(({ p50 }) => p50)} / ${middle(({ p99 }) => p99)}`,
+        figure(figureOf(runs.map(({ rate, busy }) => rate / busy.proxy)), 0),
+        `${(100 * middle(({ busy }) => busy.proxy)).toFixed(0)} / ${(100 * middle(({ busy }) => busy.upstream)).toFixed(0)} %`,
+      ],
+      over,
+    ];
+  });
+}
+
+const columns = (baseline: string) => [
+  '',
+  'requests a second',
+  `over ${baseline}`,
+  'p50 / p99, ms',
+  'requests a processor second',
+  'busy: proxy / upstream',
+];
+
+const howItWasDone = (seconds: number) =>
+  `${CONNECTIONS} kept connections, ${seconds} s a run, by a client in a process of its own; one user's token, \`LOG_LEVEL=${inherited().LOG_LEVEL}\`. "Busy" is the share of one processor that each took: where the proxy's is near 100 %, it is what limits; elsewhere the client and the upstream do, and the requests for each second of the proxy's own processor time tell more.`;
+
+function gatewaySection(results: ReadonlyMap<Target, readonly Run[]>, version: string, seconds: number): Section {
+  const rows = rowsOf(results, 'nginx');
+  return {
+    name: 'gateway',
+    title: 'The gateway, over a plain proxy',
+    servers: `nginx ${version}`,
+    headlines: rows
+      .filter(([target]) => target !== 'nginx')
+      .map(([target, , over]) => ({
+        what: `requests a second, ${target} over nginx`,
+        figure: over,
+        ...(target === 'gateway, traced at 5 %' && { aim: { atLeast: 0.4 } }),
+        digits: 3,
+      })),
+    tables: [{ columns: columns('nginx'), rows: rows.map(([target, cells]) => [target, ...cells]) }],
+    notes: [
+      'nginx with one worker, its connections kept on both sides, nothing else asked of it; the gateway is one process that checks the token, counts for the limit, and passes on behind circuit breaker and bulkhead. Both to the same upstream, a server that answers every request with the same order.',
+      howItWasDone(seconds),
+    ],
+  };
+}
+
+function tracingSection(all: ReadonlyMap<Target, readonly Run[]>, seconds: number): Section {
+  const results = new Map([...all].filter(([target]) => target !== 'nginx'));
+  const rows = rowsOf(results, 'gateway');
+  return {
+    name: 'tracing',
+    title: 'What tracing costs the gateway',
+    headlines: rows
+      .filter(([target]) => target !== 'gateway')
+      .map(([target, , over]) => ({
+        what: `requests a second, ${target} over not traced`,
+        figure: over,
+        ...(target === 'gateway, traced at 5 %' && { aim: { atLeast: 0.85 } }),
+        digits: 3,
+      })),
+    tables: [{ columns: columns('not traced'), rows: rows.map(([target, cells]) => [target, ...cells]) }],
+    notes: [
+      'Traces go to a receiver that forgets them (`parentbased_traceidratio`); the client sends no trace of its own, so the gateway decides. Not traced: no endpoint is set.',
+      howItWasDone(seconds),
+    ],
+  };
+}
