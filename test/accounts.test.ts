@@ -1,4 +1,4 @@
-// Logins from end to end, with two copies of every service: the signing key is rotated while people are logged in, and a refresh token that was stolen ends its login.
+// Logins from end to end, with two gateways and two copies of user-service: the signing key is rotated while people are logged in, and a refresh token that was stolen ends its login.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -28,20 +28,21 @@ let userServices: [Client, Client];
 before(async () => {
   platform = await startTestPlatform({
     portOffset: 3_750,
-    replicas: 2,
+    replicas: { 'api-gateway': 2, 'user-service': 2 },
     env: { ACCESS_TOKEN_TTL_S: String(ACCESS_TOKEN_TTL_S) },
   });
-  gateways = clientsOf('api-gateway');
-  userServices = clientsOf('user-service');
+  gateways = twoClientsOf('api-gateway');
+  userServices = twoClientsOf('user-service');
 });
 after(async () => {
   await platform?.stop();
 });
 
-function clientsOf(service: string): [Client, Client] {
-  const [first, second, ...more] = platform.urls[service] ?? [];
+const clientsOf = (service: string): Client[] => (platform.urls[service] ?? []).map((url) => createClient(url));
+function twoClientsOf(service: string): [Client, Client] {
+  const [first, second, ...more] = clientsOf(service);
   assert.ok(first !== undefined && second !== undefined && more.length === 0);
-  return [createClient(first), createClient(second)];
+  return [first, second];
 }
 
 async function logIn(call: Client, name = 'admin'): Promise<Login> {
@@ -77,9 +78,9 @@ const calls = [
   ['notification-service', 'GET', '/v1/notifications', 200],
 ] as const;
 
-/** Presents an admin's token to every copy of every service, and to each service through both gateways. Returns who does not take it. */
-async function whoRefuses(token: string): Promise<string[]> {
-  const places = calls.flatMap(([service, method, path, expected]) => [
+/** Where a token can be presented: at every copy of every service, and at each service through both gateways. */
+const allPlaces = () =>
+  calls.flatMap(([service, method, path, expected]) => [
     ...clientsOf(service).map((call, copy) => ({ call, method, path, expected, name: `${service} ${copy + 1}` })),
     ...gateways.map((call, copy) => ({
       call,
@@ -89,8 +90,11 @@ async function whoRefuses(token: string): Promise<string[]> {
       name: `${service} by ${copy + 1}`,
     })),
   ]);
+
+/** Presents an admin's token everywhere. Returns who does not take it. */
+async function whoRefuses(token: string): Promise<string[]> {
   const refusals = await Promise.all(
-    places.map(async ({ call, method, path, expected, name }) => {
+    allPlaces().map(async ({ call, method, path, expected, name }) => {
       const { status } = await call(method, path, { token });
       assert.ok([expected, 401].includes(status), `${name}: ${status}`);
       return status === 401 ? name : undefined;
@@ -165,7 +169,7 @@ test('keys rotate: while people are logged in, nobody notices; then the old key 
     (ACCESS_TOKEN_TTL_S + 60) * 1_000,
   );
   for (const call of [...userServices, ...gateways]) assert.deepEqual(await kidsOf(call), [newKid]);
-  assert.equal((await whoRefuses(lastOfOldKey.accessToken)).length, 4 * calls.length);
+  assert.equal((await whoRefuses(lastOfOldKey.accessToken)).length, allPlaces().length);
   assert.deepEqual(await whoRefuses((await logIn(gateways[0])).accessToken), []);
   assert.match(await keys(), new RegExp(`^${newKid} .* signs\\n${oldKid} .* gone$`, 'm'));
 });
@@ -219,6 +223,6 @@ test('logout: ends the login on every copy, whichever of its tokens comes, and i
 test('tokens: neither kind is taken for the other', async () => {
   const { accessToken, refreshToken } = await logIn(gateways[0]);
   for (const call of gateways) assertRefused(await refresh(call, accessToken));
-  assert.equal((await whoRefuses(refreshToken)).length, 4 * calls.length);
+  assert.equal((await whoRefuses(refreshToken)).length, allPlaces().length);
   assert.equal((await refresh(gateways[0], refreshToken)).status, 200);
 });

@@ -7,7 +7,7 @@ import { killAll } from '../../infrastructure/local/src/clear-away.ts';
 import { type Platform, startPlatform } from '../../infrastructure/local/src/platform.ts';
 import { createProcessTable } from '../../infrastructure/local/src/processes.ts';
 import { removePostgres, takenPortsLine } from '../../infrastructure/local/src/servers/index.ts';
-import { platformPorts } from '../../infrastructure/local/src/services.ts';
+import { platformPorts, type Replicas } from '../../infrastructure/local/src/services.ts';
 import { cacheDir, commonEnv } from './platform-env.ts';
 
 /**
@@ -18,7 +18,7 @@ import { cacheDir, commonEnv } from './platform-env.ts';
  */
 export async function startTestPlatform(options: {
   portOffset: number;
-  replicas?: number;
+  replicas?: Replicas;
   env?: Record<string, string>;
   ownBroker?: boolean;
 }): Promise<Platform> {

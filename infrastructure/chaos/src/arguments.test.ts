@@ -28,12 +28,21 @@ test('a seed is made up where none is given', () => {
   assert.notEqual(readArguments([], all).seed, readArguments([], all).seed);
 });
 
+test('copies: of every service, or of those that are named', () => {
+  assert.equal(readArguments([], all).copies, 2);
+  assert.equal(readArguments(['--copies', '3'], all).copies, 3);
+  const some = readArguments(['--copies', 'order-service=2, api-gateway=3'], all).copies;
+  assert.deepEqual(some, { 'order-service': 2, 'api-gateway': 3 });
+});
+
 for (const args of [
   ['--scenario', 'nothing'],
   ['--orders', 'many'],
   ['--rate', '0'],
   ['--deadline', '-1'],
   ['--copies', '1.5'],
+  ['--copies', 'nobody=2'],
+  ['--copies', 'order-service=2,3'],
   ['--what'],
   ['kill'],
 ])

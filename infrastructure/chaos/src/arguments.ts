@@ -1,5 +1,6 @@
 // What the command is asked to do.
 import { parseArgs } from 'node:util';
+import { type Replicas, services } from '@glasshouse/local/services';
 import type { Scenario } from './scenario.ts';
 
 export interface Wanted {
@@ -13,8 +14,7 @@ export interface Wanted {
   deadlineS: number;
   /** How much longer the auditor waits for everything to come to rest, in seconds. */
   graceS: number;
-  /** How many copies of each service there are. */
-  copies: number;
+  copies: Replicas;
   portOffset: number;
   list: boolean;
 }
@@ -25,7 +25,7 @@ export class WrongArgument extends Error {
 }
 
 const USAGE =
-  'npm run chaos -- [--scenario <name>[,<name>…]] [--orders <in all>] [--rate <orders a second>] [--seed <text>] [--deadline <seconds>] [--grace <seconds>] [--copies <of each service>] [--port-offset <number>] [--list]';
+  'npm run chaos -- [--scenario <name>[,<name>…]] [--orders <in all>] [--rate <orders a second>] [--seed <text>] [--deadline <seconds>] [--grace <seconds>] [--copies <of each service>|<service>=<number>[,…]] [--port-offset <number>] [--list]';
 
 /** Orders of a scenario where nobody says how many. */
 const ORDERS_EACH = 100;
@@ -46,7 +46,7 @@ export function readArguments(args: readonly string[], all: readonly Scenario[])
     seed: values.seed ?? String(Math.floor(Math.random() * 1e9)),
     deadlineS: positive('deadline', values.deadline),
     graceS: positive('grace', values.grace),
-    copies: wholePositive('copies', values.copies),
+    copies: copiesIn(values.copies),
     portOffset: positive('port-offset', values['port-offset']),
     list: values.list,
   };
@@ -81,9 +81,18 @@ function positive(name: string, text: string): number {
   return value;
 }
 
-function wholePositive(name: string, text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new WrongArgument(`--${name} is a whole number above 0, not "${text}".`);
-  return Number(text);
+/** A number for all, or some for those that are named. */
+function copiesIn(text: string): Replicas {
+  if (/^[1-9]$/.test(text)) return Number(text);
+  const copies: Replicas = {};
+  for (const each of text.split(',')) {
+    const [, name, count] = /^([a-z-]+)=([1-9])$/.exec(each.trim()) ?? [];
+    const service = services.find((one) => one.name === name);
+    if (service === undefined)
+      throw new WrongArgument(`--copies is a number from 1 to 9, or <service>=<number> for some, not "${text}".`);
+    copies[service.name] = Number(count);
+  }
+  return copies;
 }
 
 /** A name chooses a scenario, or all whose names begin with it; `all` those that need not be asked for. */

@@ -1,4 +1,4 @@
-// The platform with several copies of every service, and a handle on everything that can break: processes, networks, the payment provider.
+// The platform with several copies of its services, and a handle on everything that can break: processes, networks, the payment provider.
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { killAll } from '@glasshouse/local/clear-away';
@@ -6,6 +6,7 @@ import { type Platform, startPlatform } from '@glasshouse/local/platform';
 import { createProcessTable } from '@glasshouse/local/processes';
 import { scratchFolder } from '@glasshouse/local/scratch';
 import { removePostgres } from '@glasshouse/local/servers';
+import type { Replicas } from '@glasshouse/local/services';
 import type { SupervisedProcess } from '@glasshouse/local/supervisor';
 import { createProvider, type Provider } from '@glasshouse/payment-simulator/client';
 import type { ServiceName } from '@glasshouse/shared/contracts';
@@ -50,12 +51,11 @@ const settingsOf: Record<Neighbour, readonly string[]> = {
 };
 
 /**
- * @param options.copies of every service
  * @param options.data what it begins with, as `preparePlatform` makes it; all is made anew where there is nothing
  * @param options.env for the services, on top of what keeps limits out of the way
  */
 export async function startWorld(options: {
-  copies: number;
+  copies: Replicas;
   portOffset: number;
   cacheDir: string;
   data?: string | undefined;
@@ -129,7 +129,7 @@ export async function startWorld(options: {
     return found;
   };
   const namesOf = (service: string) =>
-    Array.from({ length: copies }, (_, index) => (index === 0 ? service : `${service}-${index + 1}`));
+    (platform.urls[service] ?? []).map((_, index) => (index === 0 ? service : `${service}-${index + 1}`));
 
   return {
     platform,

@@ -24,6 +24,7 @@ import {
   copiesOf,
   METRICS_PORT_DISTANCE,
   platformPorts,
+  type Replicas,
   type ServiceDescription,
   services,
 } from './services.ts';
@@ -76,7 +77,7 @@ export interface PlatformOptions {
   dir: string;
   /** Where downloaded servers are kept. Default: `<dir>`. */
   cacheDir?: string;
-  replicas?: number;
+  replicas?: Replicas;
   /** Added to every port of the services. */
   portOffset?: number;
   /** What the services inherit, and where servers of one's own are named. Default: this process's environment. */
@@ -173,7 +174,8 @@ function createRunner(options: PlatformOptions) {
       smtpUrl: (await mail).url,
       paymentProviderUrl: await provider,
     };
-    await step(replicas === 1 ? 'six services' : `six services, ${replicas} of each`, () =>
+    const count = ports.length;
+    await step(count === services.length ? 'six services' : `six services, ${count} processes`, () =>
       all(
         services.flatMap((service) =>
           copiesOf(service, replicas, portOffset).map((copy) =>

@@ -1,6 +1,8 @@
 // The six services as the local runner sees them: where they listen, what they keep their data in, how others find them.
+import type { ServiceName } from '@glasshouse/shared/contracts';
+
 export interface ServiceDescription {
-  name: string;
+  name: ServiceName | 'api-gateway';
   port: number;
   /** The setting by which others find it. */
   urlSetting: string;
@@ -52,6 +54,9 @@ export const services: readonly ServiceDescription[] = [
 /** The services' own default for METRICS_PORT, from their port on. */
 export const METRICS_PORT_DISTANCE = 6_000;
 
+/** How many copies there are: of every service, or by service, and then one of those that are not named. */
+export type Replicas = number | Partial<Record<ServiceDescription['name'], number>>;
+
 /** One process of a service: copy n listens on its port + 100 × (n − 1). */
 export interface Copy {
   /** The service's, `<name>-2` for its second copy. */
@@ -60,8 +65,9 @@ export interface Copy {
   url: string;
 }
 
-export function copiesOf(service: ServiceDescription, replicas: number, portOffset: number): Copy[] {
-  return Array.from({ length: replicas }, (_, index) => {
+export function copiesOf(service: ServiceDescription, replicas: Replicas, portOffset: number): Copy[] {
+  const length = typeof replicas === 'number' ? replicas : (replicas[service.name] ?? 1);
+  return Array.from({ length }, (_, index) => {
     const port = service.port + portOffset + 100 * index;
     const name = index === 0 ? service.name : `${service.name}-${index + 1}`;
     return { name, port, url: `http://127.0.0.1:${port}` };
@@ -69,7 +75,7 @@ export function copiesOf(service: ServiceDescription, replicas: number, portOffs
 }
 
 /** The ports that the services will listen on, and who does. */
-export function platformPorts(replicas = 1, portOffset = 0): Map<number, string> {
+export function platformPorts(replicas: Replicas = 1, portOffset = 0): Map<number, string> {
   const copies = services.flatMap((service) => copiesOf(service, replicas, portOffset));
   return new Map(copies.map(({ port, name }) => [port, name]));
 }

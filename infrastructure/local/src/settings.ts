@@ -2,14 +2,14 @@
 import { MONITORING, OPERATOR } from '@glasshouse/shared/event-bus';
 import type { DatabaseUrls } from './provision.ts';
 import type { Secrets } from './secrets.ts';
-import { copiesOf, type ServiceDescription, services } from './services.ts';
+import { copiesOf, type Replicas, type ServiceDescription, services } from './services.ts';
 
 /** What has been started or named by the caller, and where. */
 export interface Surroundings {
   /** The caller's environment: inherited by all, and where servers of one's own are named. */
   env: NodeJS.ProcessEnv;
   secrets: Secrets;
-  replicas: number;
+  replicas: Replicas;
   portOffset: number;
   /** By service. */
   databases: ReadonlyMap<string, DatabaseUrls>;
