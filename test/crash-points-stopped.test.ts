@@ -70,6 +70,9 @@ const rounds: readonly CrashPoint[][] = (
   ] as const
 ).map((rows: readonly Row[]) => rows.map(([service, between, what, story]) => ({ service, between, what, story })));
 
+/** One of each more than are stopped at once. */
+const replicas = { [user]: 2, [product]: 2, [order]: 2, [payment]: 3, [notification]: 2 };
+
 const halts = createHalts();
 const purchases = new Map<CrashPoint, Purchase>();
 let platform: Platform;
@@ -77,8 +80,7 @@ let cast: Cast;
 
 before(async () => {
   const env = { ...halts.env, ...crashSettings, UPSTREAM_TIMEOUT_MS: '2000' };
-  // Two copies of a service may be stopped at once.
-  platform = await startTestPlatform({ portOffset: 4_650, replicas: 3, env });
+  platform = await startTestPlatform({ portOffset: 4_650, replicas, env });
   cast = await createCast(platform);
   await Promise.all(rounds.flat().map(async (point) => purchases.set(point, await cast.prepare(point.story))));
 });
