@@ -17,7 +17,7 @@ const SAGA_TIMEOUT_S = 10;
 /** How many orders are under way at once; those that wait for the deadline do not count. */
 const AT_ONCE = 14;
 /** Between two looks at the databases. */
-const PAUSE_MS = 80;
+const PAUSE_MS = 150;
 /** How long to wait for what is only a matter of time. */
 const PATIENCE_MS = 60_000;
 /** How long a service may take to do what an event asks of it. */
@@ -36,7 +36,7 @@ export type World = Awaited<ReturnType<typeof createWorld>>;
 export async function createWorld(options: { copies: number; portOffset: number }) {
   const platform = await startTestPlatform({
     portOffset: options.portOffset,
-    replicas: options.copies,
+    replicas: Object.fromEntries(listeners.map((service) => [service, options.copies])),
     env: {
       SAGA_TIMEOUT_S: String(SAGA_TIMEOUT_S),
       DEADLINE_SWEEP_INTERVAL_MS: '250',
