@@ -57,6 +57,7 @@ export async function runScenario(
     world,
     random,
     shopping,
+    orders,
     fault(what) {
       faults += 1;
       tell(what);

@@ -9,6 +9,8 @@ export interface Scene {
   random: Random;
   /** The orders that flow meanwhile. */
   shopping: Shopping;
+  /** How many of them there are to be, at least. */
+  orders: number;
   /** Says that something is broken now; shown as progress, and counted. */
   fault(what: string): void;
   /** Says that something else is being done. */

@@ -3,6 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
 
 const ROUND_MS = 10_000;
+/** How many rushes there are at once: one for so many of the orders that the run is to have, but not more than these. */
+const ORDERS_FOR_A_RUSH = 20;
+const MOST_RUSHES = 5;
 
 const calm: Scenario = {
   name: 'calm',
@@ -29,9 +32,10 @@ const rush: Scenario = {
   name: 'customers-rush',
   says: 'Thirty customers want the same product at the same moment, and there are five of it.',
   allows: { serverErrors: false },
-  async round({ shopping, fault }) {
-    fault('five products, each wanted by thirty');
-    await Promise.all(Array.from({ length: 5 }, () => shopping.rush({ stock: 5, orders: 30 })));
+  async round({ shopping, orders, fault }) {
+    const length = Math.min(MOST_RUSHES, Math.ceil(orders / ORDERS_FOR_A_RUSH));
+    fault(`thirty want the same product, ${length} times over`);
+    await Promise.all(Array.from({ length }, () => shopping.rush({ stock: 5, orders: 30 })));
   },
 };
 
