@@ -293,6 +293,16 @@ test('the broker is reached by who publishes or consumes, and by the tools', () 
   assert.deepEqual(on('broker'), [...names, 'rabbitmq', 'auditor', 'dead-letters'].sort());
 });
 
+test("Prometheus reads the broker's own metrics in a network that nobody else is in", () => {
+  assert.deepEqual(on('broker-metrics'), ['prometheus', 'rabbitmq']);
+  assert.equal(compose.networks['broker-metrics']?.internal, true);
+  assert.ok(
+    find('rabbitmq').volumes.includes('./infrastructure/compose/rabbitmq-plugins:/etc/rabbitmq/enabled_plugins:ro'),
+  );
+  assert.match(read('infrastructure/compose/rabbitmq-plugins'), /^\[.*\brabbitmq_prometheus\]\.$/m);
+  assert.match(read('infrastructure/compose/prometheus.yml'), /'rabbitmq:15692'/);
+});
+
 test('the audit and the dead letters are tools that do not start with the rest', () => {
   for (const name of ['auditor', 'dead-letters']) assert.deepEqual(find(name).profiles, ['tools']);
 });

@@ -56,7 +56,8 @@ const services: Record<string, ServiceCode> = {
 
 /** Settings whose defaults are right in a cluster as well. */
 const leftAtTheirDefaults = new Set(
-  `PORT METRICS_PORT SHUTDOWN_TIMEOUT_MS JWT_ISSUER JWT_AUDIENCE OUTBOX_SWEEP_INTERVAL_MS CONSUMER_PREFETCH DATABASE_POOL_SIZE
+  `PORT METRICS_PORT SHUTDOWN_TIMEOUT_MS OTEL_EXPORTER_OTLP_ENDPOINT OTEL_TRACES_SAMPLER OTEL_TRACES_SAMPLER_ARG OTEL_BSP_SCHEDULE_DELAY OTEL_METRICS_EXPORTER OTEL_METRIC_EXPORT_INTERVAL
+  JWT_ISSUER JWT_AUDIENCE OUTBOX_SWEEP_INTERVAL_MS CONSUMER_PREFETCH DATABASE_POOL_SIZE
   ACCESS_TOKEN_TTL_S REFRESH_TOKEN_TTL_S ARGON2_MEMORY_KIB ARGON2_PASSES ARGON2_CONCURRENCY LOGIN_FAILURES_PER_ACCOUNT LOGIN_FAILURES_PER_ADDRESS
   PRODUCT_SERVICE_TIMEOUT_MS SAGA_TIMEOUT_S MAX_PENDING_ORDERS DEADLINE_SWEEP_INTERVAL_MS DEADLINE_SETTLE_MS
   STRIPE_API_URL STRIPE_TIMEOUT_MS CHARGE_CONCURRENCY PAYMENT_SWEEP_INTERVAL_MS
@@ -127,8 +128,9 @@ describe('kubernetes: the files', () => {
         else visit(target);
       }
     };
-    for (const overlay of ['overlays/local', 'overlays/production']) visit(overlay);
-    assert.deepEqual([...used].sort(), files);
+    for (const overlay of ['overlays/local', 'overlays/production', 'overlays/monitoring']) visit(overlay);
+    const isHere = (path: string) => !path.startsWith('..');
+    assert.deepEqual([...used].filter(isHere).sort(), files);
   });
 
   test('each object is as its schema wants it', () => {
@@ -182,6 +184,75 @@ test('kubernetes: both overlays can be built', {
     'neither kubectl nor kustomize is installed: the overlays were not built, only their files were read',
 }, () => {
   for (const overlay of overlays) assert.ok(build(overlay).length > 0);
+});
+
+describe('kubernetes, overlay monitoring', { skip: kustomize === undefined }, () => {
+  const named = (kind: string) => build('monitoring').filter((one) => one.kind === kind);
+
+  test('each object is as its schema wants it', () => assert.deepEqual(schemaErrors(build('monitoring')), []));
+
+  test('it is in the one namespace that the policies of the platform let in, but for the right to see the pods there', () => {
+    const [namespace] = named('Namespace');
+    assert.equal(namespace?.metadata.labels?.['pod-security.kubernetes.io/enforce'], 'restricted');
+    const policies = parseManifests(read('base/network-policies.yaml'));
+    assert.ok(JSON.stringify(policies).includes(`{"kubernetes.io/metadata.name":"${namespace?.metadata.name}"}`));
+    for (const { kind, metadata } of build('monitoring')) {
+      if (kind === 'Namespace') continue;
+      const isRight = kind === 'Role' || kind === 'RoleBinding';
+      const wanted: string | undefined = isRight ? 'glasshouse' : namespace?.metadata.name;
+      assert.equal((metadata as { namespace?: string }).namespace, wanted, `${kind} ${metadata.name}`);
+    }
+    assert.deepEqual(
+      named('Role').map((role) => (role as Manifest & { rules: unknown }).rules),
+      [[{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }]],
+    );
+  });
+
+  test('every pod is locked down, watched and limited; only Prometheus may ask Kubernetes', () => {
+    for (const workload of workloadsOf(build('monitoring'))) {
+      const { name, pod } = workload;
+      assert.equal(pod.securityContext?.runAsNonRoot, true, name);
+      assert.ok(Number(pod.securityContext?.runAsUser) > 0, name);
+      assert.equal(pod.securityContext?.seccompProfile?.type, 'RuntimeDefault', name);
+      assert.equal(pod.serviceAccountName, name);
+      assert.equal(pod.automountServiceAccountToken, name === 'prometheus', name);
+      for (const container of containersOf(workload)) {
+        assert.equal(container.securityContext?.readOnlyRootFilesystem, true, name);
+        assert.deepEqual(container.securityContext?.capabilities, { drop: ['ALL'] }, name);
+        assert.ok(container.startupProbe && container.readinessProbe && container.livenessProbe, name);
+        for (const part of ['requests', 'limits'] as const)
+          assert.ok(container.resources?.[part]?.cpu && container.resources[part].memory, name);
+      }
+    }
+  });
+
+  test('every ConfigMap that is mounted is there, and lies where the process looks', () => {
+    for (const { name, pod } of workloadsOf(build('monitoring')))
+      for (const { configMap } of pod.volumes ?? [])
+        if (configMap !== undefined)
+          assert.ok(
+            named('ConfigMap').some(({ metadata }) => metadata.name === configMap.name),
+            `${name}: ${configMap.name}`,
+          );
+    const mounts = (name: string) =>
+      workloadsOf(build('monitoring')).find((one) => one.name === name)?.pod.containers[0]?.volumeMounts ?? [];
+    const { rule_files } = parse(read('overlays/monitoring/prometheus/prometheus.yml')) as { rule_files: string[] };
+    const rules = mounts('prometheus').find((mount) => mount.name === 'rules')?.mountPath;
+    assert.deepEqual(rule_files, [`${rules}/*.rules.yaml`]);
+    const provider = parse(readFileSync(join(root, 'infrastructure/observability/grafana-dashboards.yaml'), 'utf8'));
+    const dashboards = mounts('grafana').find((mount) => mount.name === 'dashboards')?.mountPath;
+    assert.equal(provider.providers[0].options.path, dashboards);
+  });
+
+  test('only Grafana reaches Prometheus, and nobody else reaches anything', () => {
+    assert.deepEqual(allowedEdges(build('monitoring'), 'Ingress'), ['grafana → prometheus:9090']);
+  });
+
+  test('the images are those of Docker Compose', () => {
+    const compose = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
+    for (const workload of workloadsOf(build('monitoring')))
+      for (const { image = '' } of containersOf(workload)) assert.ok(compose.includes(`image: ${image}\n`), image);
+  });
 });
 
 for (const overlay of overlays) {
@@ -402,6 +473,15 @@ describe('kubernetes, overlay local', { skip: kustomize === undefined }, () => {
       [],
       'nothing leads out of the cluster',
     );
+  });
+
+  test('Prometheus finds the broker by a port of its own, the one of the plugin', () => {
+    const broker = workloadsOf(build('local')).find(({ name }) => name === 'rabbitmq');
+    const ports = broker?.pod.containers[0]?.ports?.filter(({ name }) => name === 'metrics');
+    assert.deepEqual(ports, [{ name: 'metrics', containerPort: 15692 }]);
+    const plugins = 'overlays/local/rabbitmq/enabled_plugins';
+    assert.match(read(plugins), /\brabbitmq_prometheus\b/);
+    assert.equal(read(plugins), readFileSync(join(root, 'infrastructure/compose/rabbitmq-plugins'), 'utf8'));
   });
 
   test('each image is one that there is a Dockerfile for, or a version of somebody else’s', () => {

@@ -35,7 +35,7 @@ export const kustomize = [
 const built = new Map<string, Manifest[]>();
 
 /** The objects of an overlay, as Kustomize puts them together. */
-export function build(overlay: 'local' | 'production'): Manifest[] {
+export function build(overlay: 'local' | 'production' | 'monitoring'): Manifest[] {
   const [program = '', ...args] = kustomize ?? [];
   const folder = join(kubernetesDir, 'overlays', overlay);
   const options = { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 } as const;
