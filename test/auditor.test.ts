@@ -15,7 +15,7 @@ import { openPostgres } from '../infrastructure/auditor/src/read/postgres.ts';
 import { openSources, type Sources } from '../infrastructure/auditor/src/read/sources.ts';
 import { runAuditor } from '../infrastructure/auditor/test/process.ts';
 import type { Platform } from '../infrastructure/local/src/platform.ts';
-import { startTestPlatform } from './support/platform.ts';
+import { startSharedPlatform } from './support/platform.ts';
 import { type Customer, createShop, type Shop } from './support/shop.ts';
 
 const PRICE = 1_000;
@@ -35,7 +35,7 @@ let productId: string;
 const orders = { confirmed: '', declined: '', outOfStock: '' };
 
 before(async () => {
-  platform = await startTestPlatform({ portOffset: 3_300 });
+  platform = await startSharedPlatform({ portOffset: 3_300 });
   shop = createShop(platform.gatewayUrl);
   const [admin, customer] = await Promise.all([shop.admin(), shop.alice()]);
   alice = customer;

@@ -20,7 +20,7 @@ import {
   type World,
 } from './support/calls.ts';
 import { forgeTokens, readSigningKey } from './support/forged-tokens.ts';
-import { startTestPlatform } from './support/platform.ts';
+import { startSharedPlatform } from './support/platform.ts';
 import { wrongBodies, wrongQueries } from './support/wrong-requests.ts';
 
 let platform: Platform;
@@ -29,7 +29,7 @@ let world: World;
 let tokens: ReturnType<typeof forgeTokens>;
 
 before(async () => {
-  platform = await startTestPlatform({ portOffset: 5_100 });
+  platform = await startSharedPlatform({ portOffset: 5_100 });
   world = await createWorld(platform);
   const { body } = await world.shop.call('POST', '/api/v1/auth/login', {
     body: { email: 'admin@example.com', password: 'admin-password' },

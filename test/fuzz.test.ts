@@ -10,7 +10,7 @@ import { type Books, readBooks } from './support/books.ts';
 import { type Call, calls, createWorld, doorsOf, type World } from './support/calls.ts';
 import { bytesOf, type Hostile, hostileRequest, OWN, OWN_PRODUCT } from './support/hostile.ts';
 import { type Answer, isWhole, sendHostile } from './support/hostile-sender.ts';
-import { startTestPlatform } from './support/platform.ts';
+import { startSharedPlatform } from './support/platform.ts';
 
 // The same requests in every test run; others each time in a longer one.
 const { FUZZ_REQUESTS, FUZZ_SEED = FUZZ_REQUESTS === undefined ? 1 : Date.now() % 2 ** 31 } = process.env;
@@ -25,8 +25,7 @@ let world: World;
 let known: { products: string[]; orders: string[]; payments: string[]; addresses: string[] };
 
 before(async () => {
-  // Tokens that outlive the test.
-  platform = await startTestPlatform({ portOffset: 5_550, env: { ACCESS_TOKEN_TTL_S: '86400' } });
+  platform = await startSharedPlatform({ portOffset: 5_550 });
   world = await createWorld(platform);
   const orders = [world.order.id, await world.newOrder(), await world.newOrder()];
   known = {

@@ -10,6 +10,27 @@ import { removePostgres, takenPortsLine } from '../../infrastructure/local/src/s
 import { platformPorts, type Replicas } from '../../infrastructure/local/src/services.ts';
 import { cacheDir, commonEnv } from './platform-env.ts';
 
+let shared: Promise<Platform> | undefined;
+/** In a whole run several test files use it, one after the other (infrastructure/local/src/whole-run.ts); who runs alone stops it. */
+let usersLeft = Number(process.env.TEST_FILES_IN_PROCESS ?? 1);
+
+/**
+ * A platform for test files that want nothing of it but what is there at first, and that leave every book in order. It has one copy of each
+ * service, and tokens that outlive the tests.
+ * @param options.portOffset as `startTestPlatform` has it; where several files share it, the first one's
+ */
+export async function startSharedPlatform({ portOffset }: { portOffset: number }): Promise<Platform> {
+  shared ??= startTestPlatform({ portOffset, env: { ACCESS_TOKEN_TTL_S: '86400' } });
+  const platform = await shared;
+  return {
+    ...platform,
+    async stop() {
+      usersLeft -= 1;
+      if (usersLeft === 0) await platform.stop();
+    },
+  };
+}
+
 /**
  * @param portOffset added to all ports; each test file has its own: 600, 450 more for the next, up to 6,000
  * @param env for the services; no rate limits, unless it says so

@@ -18,12 +18,15 @@ const rank = (name: string) => {
 
 /** Gauges are of the whole process, so who reads them wants a process of their own. */
 const alone = 'api-gateway/test/lifecycle.test.ts';
+/** They use the same platform. The auditor's begin: they count what is there. */
+const onOnePlatform = ['test/auditor.test.ts', 'test/every-call.test.ts', 'test/fuzz.test.ts'];
 /**
- * What runs in one process, file after file: the tests of one service, and those of single functions. In a process each, they would load the same
- * code and warm it up again and again.
+ * What runs in one process, file after file: the tests of one service, those on one platform, and those of single functions. In a process each,
+ * they would load the same code and warm it up again and again.
  */
 const processOf = (file: string) => {
   if (file === alone) return file;
+  if (onOnePlatform.includes(file)) return 'test/on-one-platform';
   if (/^[^/]+\/src\//.test(file)) return 'units';
   return /^(api-gateway|[^/]+-service)\/test(?=\/)/.exec(file)?.[0] ?? file;
 };
@@ -40,7 +43,11 @@ function together(name: string, files: readonly string[]): string {
   );
   // A suite that waits for nothing but timers that are not waited for would be taken for the end.
   const alive = 'const alive = setInterval(() => {}, 2 ** 30);\n';
-  writeFileSync(path, `import { describe } from 'node:test';\n${alive}${suites.join('')}clearInterval(alive);\n`);
+  const count = `process.env.TEST_FILES_IN_PROCESS = '${files.length}';\n`;
+  writeFileSync(
+    path,
+    `import { describe } from 'node:test';\n${count}${alive}${suites.join('')}clearInterval(alive);\n`,
+  );
   return path;
 }
 
