@@ -39,7 +39,7 @@ const header = (/^[\s\S]*?(?=^--- )/m.exec(readFileSync(patch, 'utf8'))?.[0] ?? 
 const argumentsOf = /^npm run chaos -- (.*)$/m.exec(header)?.[1];
 if (argumentsOf === undefined) throw new Error(`${patch} does not say which scenario shows what is missing`);
 
-const copy = mkdtempSync(join(tmpdir(), 'glasshouse-without-'));
+const copy = makeFolder();
 let child: ChildProcess | undefined;
 // It stops the platform, which needs the copy until then.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child?.kill('SIGTERM'));
@@ -64,6 +64,17 @@ try {
   process.exitCode = 2;
 } finally {
   rmSync(copy, { recursive: true, force: true });
+}
+
+/** The same one each time, unless somebody else is using it: what was compiled there once is found again by its path. */
+function makeFolder(): string {
+  const usual = join(tmpdir(), 'glasshouse-without');
+  try {
+    mkdirSync(usual);
+    return usual;
+  } catch {
+    return mkdtempSync(`${usual}-`);
+  }
 }
 
 /** What git knows of, and links to what npm has installed; our own packages are those of the copy. */
