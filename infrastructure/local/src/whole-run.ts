@@ -27,7 +27,7 @@ const onOnePlatform = ['test/auditor.test.ts', 'test/every-call.test.ts', 'test/
 const processOf = (file: string) => {
   if (file === alone) return file;
   if (onOnePlatform.includes(file)) return 'test/on-one-platform';
-  if (/^[^/]+\/src\//.test(file)) return 'units';
+  if (/^(infrastructure\/)?[^/]+\/src\/|^test\/boundaries\//.test(file)) return 'units';
   return /^(api-gateway|[^/]+-service)\/test(?=\/)/.exec(file)?.[0] ?? file;
 };
 
