@@ -9,6 +9,7 @@ import { createClient, waitFor } from '@glasshouse/shared/testing';
 import pg from 'pg';
 import type { Platform } from '../infrastructure/local/src/platform.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../infrastructure/local/src/traces/receiver.ts';
+import { metricsNamed } from './support/observability.ts';
 import { startTestPlatform } from './support/platform.ts';
 import { address, type Customer, createShop, type Shop } from './support/shop.ts';
 import { isStatement, outlineOf } from './support/trace-tree.ts';
@@ -35,10 +36,13 @@ before(async () => {
   receiver = await startOtlpReceiver();
   platform = await startTestPlatform({
     portOffset: 5_325,
+    ownBroker: true,
     env: {
       LOG_LEVEL: 'debug',
       // An empty setting is none: the usual port.
       METRICS_PORT: '',
+      RATE_LIMIT_PER_MINUTE: '100000',
+      AUTH_RATE_LIMIT_PER_MINUTE: '100000',
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
       OTEL_METRICS_EXPORTER: 'otlp',
       OTEL_METRIC_EXPORT_INTERVAL: '1000',
@@ -289,15 +293,15 @@ test('a log line says whose work it is: trace, span, request, order and user', a
   }
 });
 
-const scrapes = () =>
-  Promise.all(
-    Object.values(platform.urls)
-      .flat()
-      .map(async (url) => {
-        const { port } = new URL(url);
-        return (await fetch(`http://127.0.0.1:${Number(port) + 6_000}/metrics`)).text();
-      }),
-  );
+/** What Prometheus would get of every process, and of the broker. */
+const scrapes = () => {
+  const services = Object.values(platform.urls)
+    .flat()
+    .map((url) => `http://127.0.0.1:${Number(new URL(url).port) + 6_000}/metrics`);
+  const broker = `http://127.0.0.1:${platform.servers.rabbitmq?.ports.metrics}/metrics`;
+  const queues = `${broker}/detailed?family=queue_coarse_metrics&family=queue_consumer_count`;
+  return Promise.all([...services, broker, queues].map(async (url) => (await fetch(url)).text()));
+};
 
 test('no log line, span or metric has a secret, or says who somebody is', async () => {
   const { email, wrongPassword, card, password } = marked;
@@ -335,4 +339,15 @@ test('no log line, span or metric has a secret, or says who somebody is', async 
       assert.equal(found?.slice(Math.max(0, at - 200), at + 100), undefined, `${where} have ${secret}`);
     }
   assert.ok(!seen.sent.some((body) => body.includes('pm_card_visa')), 'no span says how somebody pays');
+});
+
+test('every metric that a dashboard or an alert names is there', async () => {
+  const names = await waitFor('the metrics', async () => {
+    const lines = (await scrapes()).join('\n').split('\n');
+    const there = new Set(lines.flatMap((line) => /^[a-z_:][a-z0-9_:]*/i.exec(line)?.[0] ?? []));
+    const missing = metricsNamed().filter((name) => !there.has(name));
+    assert.deepEqual(missing, []);
+    return there;
+  });
+  assert.ok(names.size > 50);
 });

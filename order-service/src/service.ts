@@ -17,7 +17,7 @@ import type { Config } from './config.ts';
 import type { Deps } from './deps.ts';
 import { routes } from './http/routes.ts';
 import { subscriptions } from './messaging/subscriptions.ts';
-import { observePending } from './metrics.ts';
+import { observeOrders } from './metrics.ts';
 import { createDeadlineSweep } from './workers/cancel-overdue-orders.ts';
 
 const SERVICE = 'order-service';
@@ -46,7 +46,7 @@ export function createOrderService(config: Config) {
     logger,
   });
 
-  observePending(database);
+  observeOrders(database);
   const deps: Deps = {
     db: database,
     products: createProductClient({ urls: config.PRODUCT_SERVICE_URL, timeoutMs: config.PRODUCT_SERVICE_TIMEOUT_MS }),

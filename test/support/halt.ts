@@ -61,8 +61,10 @@ async function wrapBroker(): Promise<void> {
 
 async function wrapPostgres(): Promise<void> {
   const { default: pg } = await import('pg');
-  replace(pg.Client, 'query', (query, [text, values]: [unknown, [string[]]]) => {
-    if (typeof text === 'string' && text.startsWith('delete from outbox')) atRemoval(values[0]);
+  type Statement = string | { text: string; values: [string[]] };
+  replace(pg.Client, 'query', (query, [statement]: [Statement]) => {
+    if (typeof statement === 'object' && statement.text.startsWith('delete from outbox'))
+      atRemoval(statement.values[0]);
     return query();
   });
 }

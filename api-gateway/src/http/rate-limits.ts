@@ -9,7 +9,7 @@ import { clientAddress } from './client-address.ts';
 import { rateLimitExceeded } from './problems.ts';
 
 const WINDOW_MS = 60_000;
-const countRefusal = counter(
+const refusals = counter(
   'glasshouse.rate_limit.refusals',
   '{request}',
   'Requests refused because their limit was reached.',
@@ -26,6 +26,7 @@ function limitTo(
 ): RequestHandler[] {
   // The library would block everything at 0, where we mean "no limit".
   if (perMinute === 0) return [];
+  refusals.startWith([{ limit: name }]);
   return [
     rateLimit({
       windowMs: WINDOW_MS,
@@ -35,7 +36,7 @@ function limitTo(
       keyGenerator: keyOf,
       ...(shared !== undefined && { store: shared.storeOf(name) }),
       handler: (_request, _response, next) => {
-        countRefusal({ limit: name });
+        refusals.count({ limit: name });
         next(rateLimitExceeded());
       },
     }),

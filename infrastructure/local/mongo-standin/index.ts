@@ -145,7 +145,7 @@ export async function startMongoStandin({
     work: () => Result,
     limit?: { withinMs: number; orElse: () => CommandError },
   ): Promise<Result> {
-    const timer = new AbortController();
+    let timer: AbortController | undefined;
     let late: Promise<true> | undefined;
     try {
       for (let isLate = false; ; ) {
@@ -159,12 +159,13 @@ export async function startMongoStandin({
           continue;
         }
         if (isLate) throw limit.orElse();
+        timer ??= new AbortController();
         late ??= delay(limit.withinMs, true, { ref: false, signal: timer.signal });
         isLate = await Promise.race([store.lockReleased().then(() => false), late]);
       }
     } finally {
       late?.catch(() => {});
-      timer.abort();
+      timer?.abort();
     }
   }
 

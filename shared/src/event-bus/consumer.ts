@@ -55,9 +55,9 @@ export const FAILED_AT_HEADER = 'x-failed-at';
 export const originalMessageId = (messageId: string): string => messageId.replace(/(#\d+)+$/, '');
 
 const recordProcess = durationHistogram('messaging.process.duration', 'Duration of handling a message.');
-const countDuplicate = counter('glasshouse.inbox.duplicates', '{message}', 'Messages that had been handled before.');
-const countRetry = counter('glasshouse.messages.retried', '{message}', 'Messages that failed and come again.');
-const countDead = counter('glasshouse.messages.dead', '{message}', 'Messages parked among the dead letters.');
+const duplicates = counter('glasshouse.inbox.duplicates', '{message}', 'Messages that had been handled before.');
+const retries = counter('glasshouse.messages.retried', '{message}', 'Messages that failed and come again.');
+const deadLetters = counter('glasshouse.messages.dead', '{message}', 'Messages parked among the dead letters.');
 
 /** Whether a failure is the message's own and counts as an attempt. A duplicate key that is still there after the work was repeated is a bug. */
 const isFault = (error: unknown) => classifyFailure(error) === 'fault' || isDuplicateKey(error);
@@ -111,6 +111,8 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     'messaging.operation.type': 'process',
   };
   const byType = new Map(subscriptions.map((subscription) => [subscription.definition.type, subscription]));
+  const types = subscriptions.map(({ definition }) => ({ 'event.type': definition.type }));
+  for (const { startWith } of [duplicates, retries, deadLetters]) startWith(types);
   const underWay = new Set<Promise<void>>();
   /** Messages at fault on their way to a retry or to the dead letters. */
   const moving = new Set<Promise<void>>();
@@ -175,7 +177,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           messageId: message.properties.messageId,
         });
         await moveTo(on, [deadExchangeOf(service), DEAD_KEY], message, attempts, error);
-        countDead(told);
+        deadLetters.count(told);
       } else {
         logger.warn('a message failed; it is tried again', {
           error,
@@ -184,7 +186,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
           messageId: message.properties.messageId,
         });
         await moveTo(on, [retryExchangeOf(service), `${seconds}s`], message, attempts, error);
-        countRetry(told);
+        retries.count(told);
       }
       settle(on, () => on.ack(message));
     } catch (failure) {
@@ -230,7 +232,7 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
       record({ 'error.type': errorTypeOf(error) });
       throw error;
     }
-    if (!isNew) countDuplicate({ 'event.type': event.type });
+    if (!isNew) duplicates.count({ 'event.type': event.type });
     logger.info(isNew ? 'handled' : 'handled before', {
       eventType: event.type,
       eventId: event.id,

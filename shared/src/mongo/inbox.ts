@@ -16,10 +16,11 @@ export function createConsumerDatabase(database: Database): ConsumerDatabase<Tra
   return {
     inTransaction: (work) => inTransaction(database, work),
     async recordInInbox(tx, eventId) {
-      const inbox = tx.collection<InboxDocument>('inbox');
-      if ((await inbox.findOne({ _id: eventId }, tx.within)) !== null) return false;
-      await inbox.insertOne({ _id: eventId, handledAt: new Date() }, tx.within);
-      return true;
+      // An insert of what is there would end the transaction with it.
+      const { upsertedCount } = await tx
+        .collection<InboxDocument>('inbox')
+        .updateOne({ _id: eventId }, { $setOnInsert: { handledAt: new Date() } }, { upsert: true, ...tx.within });
+      return upsertedCount === 1;
     },
     async probeWrite() {
       await database

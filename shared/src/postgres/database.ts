@@ -5,7 +5,7 @@ import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { OutboxRow } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
-import { observePool, watchStatement } from './watch.ts';
+import { observePool, runStatement } from './statements.ts';
 
 // Amounts are integers below 2^53: read bigint as a number.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -30,6 +30,8 @@ export interface Transaction extends Queryable {
   service: string;
   /** The database's clock at the start of this transaction. */
   now: Date;
+  /** The database's clock at this moment: at the start, and what has passed since, however long it waited for a lock. */
+  clock(): Date;
   /** Runs `action` once the transaction has been committed, and only then. */
   afterCommit(action: () => void): void;
   outboxRows: OutboxRow[];
@@ -74,7 +76,7 @@ export function createDatabase(options: {
     service,
     pool,
     outboxListeners: [],
-    query: (text, values) => watchStatement(text, () => pool.query(text, values)),
+    query: (text, values) => runStatement(pool, text, values),
     async isUp() {
       return pool.query('select 1').then(
         () => true,
@@ -97,20 +99,20 @@ async function attempt<T>(database: Database, work: (tx: Transaction) => Promise
   client.on('error', onError);
   try {
     // Two statements in one round trip: pg answers with one result each.
-    const begun = (await watchStatement(BEGIN, () => client.query(BEGIN))) as unknown as pg.QueryResult<{
-      now: Date;
-    }>[];
+    const begun = (await runStatement(client, BEGIN)) as unknown as pg.QueryResult<{ now: Date }>[];
     const now = begun[1]?.rows[0]?.now ?? new Date();
+    const begunAt = performance.now();
     const tx: Transaction = {
       kind: 'transaction',
       service: database.service,
       now,
-      query: (text, values) => watchStatement(text, () => client.query(text, values)),
+      clock: () => new Date(now.getTime() + performance.now() - begunAt),
+      query: (text, values) => runStatement(client, text, values),
       afterCommit: (action) => actions.push(action),
       outboxRows: [],
     };
     const result = await work(tx);
-    await watchStatement('commit', () => client.query('commit'));
+    await runStatement(client, 'commit');
     if (tx.outboxRows.length > 0) for (const listener of database.outboxListeners) listener(tx.outboxRows);
     for (const action of actions) action();
     return result;

@@ -7,9 +7,8 @@ import type { Database, Transaction } from './database.ts';
 /** Writes the events into the outbox, claimed by this process for 10 s; the relay gets them right after the commit. */
 export async function appendToOutbox(tx: Transaction, facts: readonly DomainEvent[]): Promise<CloudEvent[]> {
   if (facts.length === 0) return [];
-  const { rows: clock } = await tx.query<{ now: Date }>('select clock_timestamp() as now');
   const { traceparent } = currentCause();
-  const events = facts.map((fact) => toCloudEvent(fact, tx.service, clock[0]?.now ?? tx.now));
+  const events = facts.map((fact) => toCloudEvent(fact, tx.service, tx.clock()));
   const rows: OutboxRow[] = events.map((event) => ({ id: event.id, event, traceparent }));
   await tx.query(
     `insert into outbox (id, event, traceparent, claimed_until)

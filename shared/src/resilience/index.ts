@@ -53,17 +53,14 @@ export function createBreaker<A extends unknown[], R>(
   return breaker;
 }
 
-const countBulkheadRefusal = counter(
-  'glasshouse.bulkhead.refusals',
-  '{request}',
-  'Calls refused because too many were under way.',
-);
+const refusals = counter('glasshouse.bulkhead.refusals', '{request}', 'Calls refused because too many were under way.');
 
 /** Tells how full a bulkhead is. @returns what is to be called for each refusal */
 export function observeBulkhead(bulkhead: string, limit: number, inFlight: () => number): () => void {
   gauge('glasshouse.bulkhead.in_flight', '{request}', 'Calls under way.', () => [[inFlight(), { bulkhead }]]);
   gauge('glasshouse.bulkhead.limit', '{request}', 'Calls that may be under way.', () => [[limit, { bulkhead }]]);
-  return () => countBulkheadRefusal({ bulkhead });
+  refusals.startWith([{ bulkhead }]);
+  return () => refusals.count({ bulkhead });
 }
 
 /** Whether an error is a breaker's refusal, made without a call. */

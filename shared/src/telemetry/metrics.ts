@@ -24,21 +24,42 @@ export function durationHistogram(
   };
 }
 
-/** A count of what happened. */
-export function counter(name: string, unit: string, description: string): (attributes: Attributes) => void {
+/** What is to be done once there is somebody to read it. */
+const waiting: (() => void)[] = [];
+let isRead = false;
+
+function whenRead(register: () => void): void {
+  if (isRead) register();
+  else waiting.push(register);
+}
+
+/** Call it once there is a provider. */
+export function registerInstruments(): void {
+  isRead = true;
+  for (const register of waiting.splice(0)) register();
+}
+
+/**
+ * A count of what happened. Where the attributes are known beforehand it starts with 0 for each: Prometheus sees an increase only over a value.
+ */
+export function counter(name: string, unit: string, description: string) {
   let created: Counter | undefined;
-  return (attributes) => {
+  const add = (value: number, attributes: Attributes) => {
     created ??= metrics.getMeter(METER).createCounter(name, { unit, description });
-    created.add(1, attributes);
+    created.add(value, attributes);
+  };
+  return {
+    count: (attributes: Attributes) => add(1, attributes),
+    startWith(known: readonly Attributes[]) {
+      whenRead(() => {
+        for (const attributes of known) add(0, attributes);
+      });
+    },
   };
 }
 
 /** A value, or a promise of one, with what it is a value of. */
 export type Reading = readonly [value: number, attributes?: Attributes];
-
-/** Gauges that were asked for before there was anybody to read them. */
-const waiting: (() => void)[] = [];
-let isRead = false;
 
 /**
  * A value that is read when somebody asks; several may have the same name, each with its own attributes.
@@ -50,21 +71,14 @@ export function gauge(
   description: string,
   read: () => readonly Reading[] | Promise<readonly Reading[]>,
 ): void {
-  const register = () =>
+  whenRead(() =>
     metrics
       .getMeter(METER)
       .createObservableGauge(name, { unit, description })
       .addCallback(async (result) => {
         for (const [value, attributes] of await read()) result.observe(value, attributes);
-      });
-  if (isRead) register();
-  else waiting.push(register);
-}
-
-/** Call it once there is a provider. */
-export function registerGauges(): void {
-  isRead = true;
-  for (const register of waiting.splice(0)) register();
+      }),
+  );
 }
 
 /** A call over HTTP, by https://opentelemetry.io/docs/specs/semconv/http/http-metrics/. */

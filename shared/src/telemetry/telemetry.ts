@@ -4,7 +4,7 @@ import { metrics, trace } from '@opentelemetry/api';
 import type { MetricReader } from '@opentelemetry/sdk-metrics';
 import type { Part } from '../process/index.ts';
 import { setupContext } from './context.ts';
-import { gauge, registerGauges } from './metrics.ts';
+import { gauge, registerInstruments } from './metrics.ts';
 
 /** The settings of https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ that we know, and our own port. */
 export interface TelemetryConfig {
@@ -101,7 +101,7 @@ async function startMetrics(
   metrics.setGlobalMeterProvider(provider);
   new RuntimeNodeInstrumentation().setMeterProvider(provider);
   observeProcess();
-  registerGauges();
+  registerInstruments();
   for (const start of starts) await start();
   return () => provider.shutdown();
 }

@@ -19,16 +19,17 @@ export function treesOf(spans: readonly ReceivedSpan[]): Node[] {
 }
 
 /**
- * A line for each span: its service, kind and name, when it began after the first one, and how long it took; statements of a database are counted.
+ * A line for each span: its service, kind and name, when it began after the first one, and how long it took.
  * @param spans of one trace
+ * @param withStatements whether statements of a database have lines of their own; else they are counted
  */
-export function drawTrace(spans: readonly ReceivedSpan[]): string[] {
+export function drawTrace(spans: readonly ReceivedSpan[], withStatements: boolean): string[] {
   const begunAt = Math.min(...spans.map(({ startedAt }) => startedAt));
   const rows: { left: string; right: string }[] = [];
   const draw = ({ span, below }: Node, first: string, rest: string) => {
     const { service, kind, name, startedAt, endedAt, attributes, isError } = span;
-    const statements = below.filter((node) => isStatement(node.span));
-    const others = below.filter((node) => !isStatement(node.span));
+    const statements = withStatements ? [] : below.filter((node) => isStatement(node.span));
+    const others = below.filter((node) => !statements.includes(node));
     const event = kind === 'consumer' ? attributes['cloudevents.event_type'] : undefined;
     const outcome = attributes['http.response.status_code'] ?? attributes['order.status'] ?? attributes['error.type'];
     const notes = [

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { drawTrace } from './draw.ts';
 import { type OtlpReceiver, startOtlpReceiver } from './receiver.ts';
 
-const usage = 'npm run trace [-- --declined] [-- --port 4318]: the trace of one order, as text.';
+const usage = 'npm run trace -- [--declined] [--statements] [--port 4318]: the trace of one order, as text.';
 /** Services send what they have every few seconds. */
 const QUIET_MS = 6_000;
 const LONGEST_MS = 30_000;
@@ -16,11 +16,15 @@ class Failure extends Error {}
 function readOptions() {
   try {
     const { values } = parseArgs({
-      options: { declined: { type: 'boolean', default: false }, port: { type: 'string', default: '4318' } },
+      options: {
+        declined: { type: 'boolean', default: false },
+        statements: { type: 'boolean', default: false },
+        port: { type: 'string', default: '4318' },
+      },
     });
     const port = Number(values.port);
     if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error('--port is no port');
-    return { isDeclined: values.declined, port };
+    return { isDeclined: values.declined, withStatements: values.statements, port };
   } catch (error) {
     throw new Failure(`${(error as Error).message}\n${usage}`);
   }
@@ -82,7 +86,7 @@ async function collect({ spans }: OtlpReceiver, traceId: string) {
 }
 
 try {
-  const { isDeclined, port } = readOptions();
+  const { isDeclined, withStatements, port } = readOptions();
   const receiver = await startOtlpReceiver(port).catch(() => {
     throw new Failure(
       `Port ${port} is taken, by a collector perhaps: look at the trace there, or choose another --port.`,
@@ -95,7 +99,7 @@ try {
     throw new Failure(
       `No traces came. Start the platform so that it sends them here:\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${port} npm start`,
     );
-  console.log(drawTrace(spans).join('\n'));
+  console.log(drawTrace(spans, withStatements).join('\n'));
 } catch (error) {
   if (!(error instanceof Failure)) throw error;
   console.error(error.message);
