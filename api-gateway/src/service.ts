@@ -16,7 +16,7 @@ import type { UpstreamName } from './http/routes.ts';
 const SERVICE = 'api-gateway';
 
 export function createApiGateway(config: Config) {
-  const telemetry = createTelemetry(SERVICE, config);
+  const telemetry = createTelemetry(SERVICE, config, { isEdge: true });
   const logger = createLogger({ service: SERVICE, level: config.LOG_LEVEL });
   const verifier = createTokenVerifier({
     issuer: config.JWT_ISSUER,

@@ -27,8 +27,9 @@ export function countChange(
     ...(cancelReason !== undefined && { 'order.cancel_reason': cancelReason }),
   };
   tellAbout({ orderId: after.id });
-  workSpan().setAttributes(attributes);
+  const span = workSpan();
   tx.afterCommit(() => {
+    span.setAttributes(attributes);
     transitions.count(attributes);
     // By the database's clock, at both ends.
     if (before?.status === 'pending')

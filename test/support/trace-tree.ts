@@ -1,8 +1,8 @@
 // A trace as a test compares it: services, kinds and names, each below its parent, in an order that does not depend on who was faster.
-import { type Node, treesOf } from '../../infrastructure/local/src/traces/draw.ts';
+import { isStatement, type Node, treesOf } from '../../infrastructure/local/src/traces/draw.ts';
 import type { ReceivedSpan } from '../../infrastructure/local/src/traces/receiver.ts';
 
-export const isStatement = ({ attributes }: ReceivedSpan) => attributes['db.system.name'] !== undefined;
+export { isStatement };
 
 const lineOf = ({ service, kind, name, attributes, links }: ReceivedSpan) => {
   const event = kind === 'consumer' ? ` ${attributes['cloudevents.event_type']}` : '';

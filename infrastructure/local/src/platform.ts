@@ -285,8 +285,6 @@ function createRunner(options: PlatformOptions) {
         ...server('rabbitmq'),
         cacheDir: join(cacheDir, 'rabbitmq-dist'),
         definitions: brokerDefinitions(brokerPasswords(secrets)),
-        // Whoever wants no metrics of the services wants none of it.
-        hasMetrics: env.METRICS_PORT !== '0',
         ...(before && { ports: before.ports }),
       });
     });

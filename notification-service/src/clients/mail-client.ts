@@ -41,6 +41,9 @@ function answerAboutMail(error: NodemailerError): Outcome | undefined {
   return { kind: permanent === true ? 'refused' : 'deferred', reason };
 }
 
+/** Servers repeat the address in their refusals, each in its own way; it is nobody's business who reads our logs. */
+const withoutAddresses = (reason: string) => reason.replace(/[^\s<>"'(:]+@[^\s<>"'):,;]+/g, 'somebody');
+
 /**
  * @param url smtp(s)://user:password@host:port
  * @param from the sender, an address or `Name <address>`
@@ -93,10 +96,12 @@ export function createMailClient(options: {
       try {
         const description = { name: 'send mail', kind: SpanKind.CLIENT, attributes: address };
         const { kind, reason } = await inSpan(description, () => breaker.fire(mail));
-        // Servers repeat the address in their refusals; it is nobody's business who reads our logs.
-        return reason === undefined ? { kind } : { kind, reason: reason.replaceAll(mail.to.email, 'the recipient') };
+        return reason === undefined ? { kind } : { kind, reason: withoutAddresses(reason) };
       } catch (error) {
-        return { kind: isBreakerOpen(error) ? 'not-tried' : 'unreachable', reason: (error as Error).message };
+        return {
+          kind: isBreakerOpen(error) ? 'not-tried' : 'unreachable',
+          reason: withoutAddresses((error as Error).message),
+        };
       }
     },
     async start() {},

@@ -142,7 +142,8 @@ export function createPaymentProvider(options: { apiKey: string; apiUrl: string;
   const ask = async <T>(name: string, call: () => Promise<T>, hadKey = false): Promise<T> => {
     const [method = '', template] = name.split(' ');
     try {
-      return (await breaker.fire(() => observeHttpCall(method, options.apiUrl, call, template))) as T;
+      // As long as the breaker waits, and no longer.
+      return (await observeHttpCall(method, options.apiUrl, () => breaker.fire(call), template)) as T;
     } catch (error) {
       throw new ProviderError(faultOf(error), error, hadKey);
     }

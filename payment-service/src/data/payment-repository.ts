@@ -30,6 +30,10 @@ interface PaymentRow {
   updated_at: Date;
 }
 
+/** By name: a statement that is kept prepared would not stand another column. */
+const columns = `id, order_id, status, user_id, amount, currency, payment_method, pay_by, items, reserved, cancel_requested, failure_code, intent_id,
+  attempt, failures, lease_token, correlation_id, causation_id, traceparent, captured_at, created_at, updated_at`;
+
 /** A payment that a worker has claimed. */
 export interface ClaimedPayment {
   payment: Payment;
@@ -64,7 +68,9 @@ export async function lockPaymentOf(tx: Transaction, orderId: string): Promise<P
     'insert into payments (id, order_id, correlation_id, traceparent) values ($1, $2, $3, $4) on conflict (order_id) do nothing',
     [randomUUIDv7(), orderId, correlationId, traceparent],
   );
-  const { rows } = await tx.query<PaymentRow>('select * from payments where order_id = $1 for update', [orderId]);
+  const { rows } = await tx.query<PaymentRow>(`select ${columns} from payments where order_id = $1 for update`, [
+    orderId,
+  ]);
   const [row] = rows;
   if (row === undefined) throw new Error(`the payment of order ${orderId} has vanished`);
   return toPayment(row);
@@ -72,16 +78,16 @@ export async function lockPaymentOf(tx: Transaction, orderId: string): Promise<P
 
 /** Locks a payment until the transaction ends. */
 export async function lockPayment(tx: Transaction, id: string): Promise<Payment | undefined> {
-  const { rows } = await tx.query<PaymentRow>('select * from payments where id = $1 for update', [id]);
+  const { rows } = await tx.query<PaymentRow>(`select ${columns} from payments where id = $1 for update`, [id]);
   return rows[0] && toPayment(rows[0]);
 }
 
 /** Locks a payment, if the lease on it is still ours. */
 export async function lockLeased(tx: Transaction, id: string, leaseToken: string): Promise<Payment | undefined> {
-  const { rows } = await tx.query<PaymentRow>('select * from payments where id = $1 and lease_token = $2 for update', [
-    id,
-    leaseToken,
-  ]);
+  const { rows } = await tx.query<PaymentRow>(
+    `select ${columns} from payments where id = $1 and lease_token = $2 for update`,
+    [id, leaseToken],
+  );
   return rows[0] && toPayment(rows[0]);
 }
 
@@ -137,7 +143,7 @@ export async function claimPayment(db: Database): Promise<ClaimedPayment | undef
               or (status = 'due' and reserved and not cancel_requested and amount is not null and pay_by > clock_timestamp()))
          and lease_until < clock_timestamp() and next_attempt_at <= clock_timestamp()
        order by next_attempt_at limit 1 for update skip locked)
-     returning *`,
+     returning ${columns}`,
     [LEASE_SECONDS],
   );
   const [row] = rows;
@@ -205,7 +211,7 @@ export async function postponePayment(
 
 export type PaymentView = Payment & { refunded: number };
 
-const view = `select payments.*, coalesce((select sum(amount) from refunds where payment_id = payments.id and status = 'succeeded'), 0)::bigint as refunded
+const view = `select ${columns}, coalesce((select sum(amount) from refunds where payment_id = payments.id and status = 'succeeded'), 0)::bigint as refunded
   from payments`;
 
 export async function findPayment(db: Queryable, id: string): Promise<PaymentView | undefined> {

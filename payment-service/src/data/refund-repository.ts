@@ -22,6 +22,25 @@ interface RefundRow {
   settled_at: Date | null;
 }
 
+/** By name: a statement that is kept prepared would not stand another column. */
+const columns = [
+  'id',
+  'payment_id',
+  'amount',
+  'reason',
+  'cause',
+  'status',
+  'attempt',
+  'failures',
+  'lease_token',
+  'settled_at',
+  'created_at',
+]
+  .concat(['correlation_id', 'causation_id', 'traceparent'])
+  .map((name) => `refunds.${name}`)
+  .concat('currency')
+  .join(', ');
+
 /** A refund that a worker has claimed, and what it needs of its payment. */
 export interface ClaimedRefund {
   refund: Refund;
@@ -70,7 +89,7 @@ export async function insertRefund(tx: Transaction, refund: Omit<Refund, 'create
 
 export async function findRefund(db: Queryable, id: string): Promise<Refund | undefined> {
   const { rows } = await db.query<RefundRow>(
-    'select refunds.*, currency from refunds join payments on payments.id = payment_id where refunds.id = $1',
+    `select ${columns} from refunds join payments on payments.id = payment_id where refunds.id = $1`,
     [id],
   );
   return rows[0] && toRefund(rows[0]);
@@ -78,7 +97,7 @@ export async function findRefund(db: Queryable, id: string): Promise<Refund | un
 
 export async function listRefunds(db: Queryable, paymentId: string): Promise<Refund[]> {
   const { rows } = await db.query<RefundRow>(
-    'select refunds.*, currency from refunds join payments on payments.id = payment_id where payment_id = $1 order by refunds.id',
+    `select ${columns} from refunds join payments on payments.id = payment_id where payment_id = $1 order by refunds.id`,
     [paymentId],
   );
   return rows.map(toRefund);
@@ -94,7 +113,7 @@ export async function claimRefund(db: Database): Promise<ClaimedRefund | undefin
      where payments.id = payment_id and refunds.id = (
        select id from refunds where status = 'due' and lease_until < clock_timestamp() and next_attempt_at <= clock_timestamp()
        order by next_attempt_at limit 1 for update skip locked)
-     returning refunds.*, currency, intent_id, order_id, user_id`,
+     returning ${columns}, intent_id, order_id, user_id`,
     [LEASE_SECONDS],
   );
   const [row] = rows;

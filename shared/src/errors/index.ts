@@ -66,7 +66,8 @@ const tlsErrors = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_
  * was changed, a database is being restored. A statement that is too slow (57014) is at fault itself.
  */
 const postgresDown = /^(08...|28...|3D000|53...|57P..|25006|25P03|25P04|58...)$/;
-const postgresContention = new Set(['40001', '40P01', '55P03', '23505']);
+/** `0A000` where a statement is prepared: a migration has changed a table under it, and on another connection it works. */
+const postgresContention = new Set(['40001', '40P01', '55P03', '23505', '0A000']);
 /** pg has no codes for what its client side finds. */
 const postgresClientMessages =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end/;

@@ -200,21 +200,17 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     const event = readEvent(message.content);
     const subscription = byType.get(event.type);
     if (subscription === undefined) throw new Unreadable(`unknown type ${event.type}`);
-    const { orderId, userId } = event.data as { orderId?: string; userId?: string };
-    tellAbout({
-      requestId: event.correlationid,
-      causationId: event.id,
-      ...(orderId !== undefined && { orderId }),
-      ...(userId !== undefined && { userId }),
-    });
-    const step = { 'cloudevents.event_type': event.type, 'glasshouse.saga.step': subscription.handler };
+    tellAbout({ requestId: event.correlationid, causationId: event.id });
     workSpan().setAttributes({
-      ...step,
+      'cloudevents.event_type': event.type,
       'cloudevents.event_id': event.id,
+      'glasshouse.saga.step': subscription.handler,
       'messaging.message.conversation_id': event.correlationid,
     });
     const checked = subscription.definition.schema.safeParse(event.data);
     if (!checked.success) throw new Unreadable(`${event.type}: ${describe(checked.error)}`);
+    const { orderId, userId } = checked.data as { orderId?: string; userId?: string };
+    tellAbout({ ...(orderId !== undefined && { orderId }), ...(userId !== undefined && { userId }) });
     const startedAt = performance.now();
     const record = (error?: { 'error.type': string }) => {
       const seconds = (performance.now() - startedAt) / 1000;

@@ -45,7 +45,8 @@ const recordOperation = durationHistogram(
 );
 
 /** More than so many are as bad. */
-export const OUTBOX_COUNT_LIMIT = 10_000;
+export const OUTBOX_COUNT_LIMIT = 1_000;
+const LOOK_AGAIN_MS = 500;
 
 const SWEEP_BATCH = 200;
 const MAX_IN_FLIGHT = 2_000;
@@ -198,12 +199,19 @@ export function createOutboxRelay(options: {
     Promise.resolve(sweeping).then(sweep);
   });
 
+  /** One look for both gauges. */
+  let look: { at: number; depth: ReturnType<OutboxStore['depth']> } | undefined;
+  const depth = () => {
+    if (look === undefined || performance.now() - look.at > LOOK_AGAIN_MS)
+      look = { at: performance.now(), depth: store.depth() };
+    return look.depth;
+  };
   gauge('glasshouse.outbox.rows', '{event}', 'Events that are committed and not yet published.', async () => {
-    const { rows } = await store.depth();
+    const { rows } = await depth();
     return [[rows]];
   });
   gauge('glasshouse.outbox.age', 's', 'How long the oldest of them has been waiting.', async () => {
-    const { oldestId } = await store.depth();
+    const { oldestId } = await depth();
     // A UUIDv7 begins with its time, in milliseconds (RFC 9562, section 5.7).
     const madeAt = oldestId === undefined ? Date.now() : Number.parseInt(oldestId.replace('-', '').slice(0, 12), 16);
     return [[Math.max(0, (Date.now() - madeAt) / 1000)]];

@@ -73,7 +73,9 @@ export function requestContext(logger: Logger) {
         if (orderId !== undefined) tellAbout({ orderId });
         if (span.isRecording()) {
           span.updateName(`${method} ${route}`);
-          span.setAttributes({ ...outcome, 'url.path': pathOf(request), 'url.scheme': request.protocol });
+          // What is no path of ours may be anything.
+          const path = request.route === undefined ? {} : { 'url.path': pathOf(request) };
+          span.setAttributes({ ...outcome, ...path, 'url.scheme': request.protocol });
           if (status >= 500) failSpan(span, { code: status });
           span.end();
         }

@@ -6,7 +6,8 @@ import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { OutboxRow } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
-import { observePool, watchCommands } from './watch.ts';
+import { observePool } from '../telemetry/index.ts';
+import { countConnections, watchCommands } from './watch.ts';
 
 interface Access {
   service: string;
@@ -61,7 +62,7 @@ export function createDatabase(options: {
     monitorCommands: true,
   });
   watchCommands(client);
-  observePool(client, service, maxConnections);
+  observePool(service, maxConnections, countConnections(client));
   client.on('error', (error) => logger.warn('database error', { error }));
   const db = client.db();
   return {

@@ -1,7 +1,7 @@
 // What those who watch see of a command: a span and its duration, by https://opentelemetry.io/docs/specs/semconv/database/mongodb/. The driver tells
 // of its commands where they are made, so that they belong to the work under way.
 import type { CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, MongoClient } from 'mongodb';
-import { durationHistogram, errorTypeOf, failSpan, gauge, openStep, type Span, SpanKind } from '../telemetry/index.ts';
+import { durationHistogram, errorTypeOf, failSpan, openStep, type Span, SpanKind } from '../telemetry/index.ts';
 
 const recordOperation = durationHistogram('db.client.operation.duration', 'Duration of database client operations.');
 
@@ -53,8 +53,8 @@ export function watchCommands(client: MongoClient): void {
   client.on('commandFailed', (event) => end(event, event.failure));
 }
 
-/** https://opentelemetry.io/docs/specs/semconv/database/database-metrics/ */
-export function observePool(client: MongoClient, name: string, max: number): void {
+/** @returns how many connections there are, and who waits for one */
+export function countConnections(client: MongoClient): () => { idle: number; used: number; waiting: number } {
   let open = 0;
   let used = 0;
   let waiting = 0;
@@ -77,13 +77,5 @@ export function observePool(client: MongoClient, name: string, max: number): voi
   client.on('connectionCheckedIn', () => {
     used -= 1;
   });
-  const of = { 'db.client.connection.pool.name': name };
-  gauge('db.client.connection.count', '{connection}', 'Connections, by state.', () => [
-    [open - used, { ...of, 'db.client.connection.state': 'idle' }],
-    [used, { ...of, 'db.client.connection.state': 'used' }],
-  ]);
-  gauge('db.client.connection.max', '{connection}', 'Connections that there may be.', () => [[max, of]]);
-  gauge('db.client.connection.pending_requests', '{request}', 'Requests that wait for a connection.', () => [
-    [waiting, of],
-  ]);
+  return () => ({ idle: open - used, used, waiting });
 }

@@ -5,7 +5,8 @@ import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { OutboxRow } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
-import { observePool, runStatement } from './statements.ts';
+import { observePool } from '../telemetry/index.ts';
+import { runStatement } from './statements.ts';
 
 // Amounts are integers below 2^53: read bigint as a number.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -68,7 +69,11 @@ export function createDatabase(options: {
     query_timeout: 2 * SESSION_LIMIT_MS,
     keepAlive: true,
   });
-  observePool(pool, service);
+  observePool(service, maxConnections, () => ({
+    idle: pool.idleCount,
+    used: pool.totalCount - pool.idleCount,
+    waiting: pool.waitingCount,
+  }));
   pool.on('error', (error) => logger.warn('an idle database connection was lost', { error: error.message }));
   return {
     kind: 'database',
@@ -99,9 +104,10 @@ async function attempt<T>(database: Database, work: (tx: Transaction) => Promise
   client.on('error', onError);
   try {
     // Two statements in one round trip: pg answers with one result each.
+    // Before, not after: how long the answer lies here unread is nothing to the database.
+    const begunAt = performance.now();
     const begun = (await runStatement(client, BEGIN)) as unknown as pg.QueryResult<{ now: Date }>[];
     const now = begun[1]?.rows[0]?.now ?? new Date();
-    const begunAt = performance.now();
     const tx: Transaction = {
       kind: 'transaction',
       service: database.service,
@@ -120,6 +126,8 @@ async function attempt<T>(database: Database, work: (tx: Transaction) => Promise
     await client.query('rollback').catch((failure) => {
       broken = failure;
     });
+    // What it keeps prepared is of no more use.
+    if ((error as { code?: string }).code === '0A000') broken = error as Error;
     throw error;
   } finally {
     client.off('error', onError);

@@ -1,7 +1,7 @@
 // Statements, and what those who watch see of each: a span and its duration, by https://opentelemetry.io/docs/specs/semconv/database/postgresql/.
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { durationHistogram, errorTypeOf, gauge, inSpan, type SpanDescription, SpanKind } from '../telemetry/index.ts';
+import { durationHistogram, errorTypeOf, inSpan, type SpanDescription, SpanKind } from '../telemetry/index.ts';
 
 const recordOperation = durationHistogram('db.client.operation.duration', 'Duration of database client operations.');
 
@@ -60,17 +60,4 @@ export async function runStatement<R extends pg.QueryResultRow>(
     record({ 'error.type': errorTypeOf(error) });
     throw error;
   }
-}
-
-/** https://opentelemetry.io/docs/specs/semconv/database/database-metrics/ */
-export function observePool(pool: pg.Pool, name: string): void {
-  const of = { 'db.client.connection.pool.name': name };
-  gauge('db.client.connection.count', '{connection}', 'Connections, by state.', () => [
-    [pool.idleCount, { ...of, 'db.client.connection.state': 'idle' }],
-    [pool.totalCount - pool.idleCount, { ...of, 'db.client.connection.state': 'used' }],
-  ]);
-  gauge('db.client.connection.max', '{connection}', 'Connections that there may be.', () => [[pool.options.max, of]]);
-  gauge('db.client.connection.pending_requests', '{request}', 'Requests that wait for a connection.', () => [
-    [pool.waitingCount, of],
-  ]);
 }

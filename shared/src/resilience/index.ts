@@ -2,7 +2,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import CircuitBreaker from 'opossum';
 import { AppError } from '../errors/index.ts';
-import { counter, currentCause, errorTypeOf, gauge, inSpan, recordHttpCall, SpanKind } from '../telemetry/index.ts';
+import {
+  counter,
+  currentCause,
+  errorTypeOf,
+  gauge,
+  inSpan,
+  recordHttpCall,
+  SpanKind,
+  statusOf,
+} from '../telemetry/index.ts';
 
 export * from './idempotency.ts';
 
@@ -105,11 +114,11 @@ export async function observeHttpCall<T>(
     };
     try {
       const answer = await call();
-      const { status } = answer as { status?: unknown };
-      record(typeof status === 'number' ? { 'http.response.status_code': status } : {});
+      const status = statusOf(answer);
+      record(status === undefined ? {} : { 'http.response.status_code': status });
       return answer;
     } catch (error) {
-      const { status } = error as { status?: number };
+      const status = statusOf(error);
       record({
         'error.type': errorTypeOf(error),
         ...(status !== undefined && { 'http.response.status_code': status }),

@@ -137,10 +137,17 @@ async function untilDone<T>(span: Span, work: (span: Span) => Promise<T>): Promi
   }
 }
 
-/** An error's HTTP status, code or name, as `error.type`: a message may name people. */
+/** The HTTP status of an error that has one. */
+export function statusOf(error: unknown): number | undefined {
+  const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown };
+  return [status, statusCode].find((value) => typeof value === 'number');
+}
+
+/** An error's HTTP status, code or class, as `error.type`: there are few of them, and a message may name people. */
 export function errorTypeOf(error: unknown): string {
-  const { status, code, name } = (error ?? {}) as { status?: number; code?: string | number; name?: string };
-  return String(status ?? code ?? name ?? 'unknown');
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (typeof code === 'string' && statusOf(error) === undefined) return code.slice(0, 60);
+  return String(statusOf(error) ?? code ?? (error as object | null)?.constructor?.name ?? 'unknown');
 }
 
 export function failSpan(span: Span, error: unknown): void {

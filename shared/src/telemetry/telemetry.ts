@@ -1,5 +1,6 @@
 // What a process tells of itself to those who watch: metrics in Prometheus' form on a port of their own, and, where an endpoint is set, traces and
 // metrics over OTLP. The SDK is loaded only where somebody takes what it makes: it costs memory and time.
+import { setTimeout as delay } from 'node:timers/promises';
 import { metrics, trace } from '@opentelemetry/api';
 import type { MetricReader } from '@opentelemetry/sdk-metrics';
 import type { Part } from '../process/index.ts';
@@ -20,9 +21,14 @@ export interface TelemetryConfig {
 }
 
 const METRICS_PORT_DISTANCE = 6_000;
+const LAST_EXPORT_LIMIT_MS = 1_000;
 
-/** Starts before anything that makes instruments or spans, and stops after it. `GET /metrics` is on the service's port + 6000, unless told otherwise; on port 0 not at all. */
-export function createTelemetry(service: string, config: TelemetryConfig): Part {
+/**
+ * Starts before anything that makes instruments or spans, and stops after it. `GET /metrics` is on the service's port + 6000, unless told otherwise;
+ * on port 0 not at all.
+ * @param options `isEdge`: whoever calls is nobody of ours. They may ask not to be recorded, and not to be recorded more often than others.
+ */
+export function createTelemetry(service: string, config: TelemetryConfig, options: { isEdge?: boolean } = {}): Part {
   setupContext();
   // A service on any free port (0), as in a test, serves none.
   const metricsPort = config.METRICS_PORT ?? (config.PORT === 0 ? 0 : config.PORT + METRICS_PORT_DISTANCE);
@@ -31,17 +37,19 @@ export function createTelemetry(service: string, config: TelemetryConfig): Part 
   return {
     name: 'telemetry',
     async start() {
-      if (config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined) ends.push(await startTraces(service, config));
+      if (config.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined)
+        ends.push(await startTraces(service, config, options.isEdge === true));
       if (metricsPort !== 0 || isPushed) ends.push(await startMetrics(service, config, metricsPort, isPushed));
     },
     async stop() {
-      // What can't be delivered any more is lost; the stop waits for nobody.
-      await Promise.allSettled(ends.map((end) => end()));
+      // What can't be delivered by then is lost: whoever watches may be away.
+      const tooLate = delay(LAST_EXPORT_LIMIT_MS, undefined, { ref: false });
+      await Promise.race([Promise.allSettled(ends.map((end) => end())), tooLate]);
     },
   };
 }
 
-async function startTraces(service: string, config: TelemetryConfig): Promise<() => Promise<void>> {
+async function startTraces(service: string, config: TelemetryConfig, isEdge: boolean): Promise<() => Promise<void>> {
   const [{ OTLPTraceExporter }, { resourceFromAttributes }, sdk] = await Promise.all([
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/resources'),
@@ -52,9 +60,10 @@ async function startTraces(service: string, config: TelemetryConfig): Promise<()
     parentbased_always_off: () => new sdk.AlwaysOffSampler(),
     parentbased_traceidratio: () => new sdk.TraceIdRatioBasedSampler(config.OTEL_TRACES_SAMPLER_ARG),
   };
+  const root = roots[config.OTEL_TRACES_SAMPLER]();
   const provider = new sdk.TracerProvider({
     resource: resourceFromAttributes({ 'service.name': service }),
-    sampler: new sdk.ParentBasedSampler({ root: roots[config.OTEL_TRACES_SAMPLER]() }),
+    sampler: new sdk.ParentBasedSampler({ root, ...(isEdge && { remoteParentSampled: root }) }),
     spanProcessors: [
       new sdk.BatchSpanProcessor({
         exporter: new OTLPTraceExporter(),

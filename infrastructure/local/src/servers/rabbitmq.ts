@@ -44,15 +44,13 @@ export type RabbitMqOptions = {
   cacheDir?: string;
   /** Loaded before the first client gets in; what is there already stays. */
   definitions?: BrokerDefinitions;
-  /** Whether the node tells of itself in Prometheus' form, on `ports.metrics`: https://www.rabbitmq.com/docs/prometheus. */
-  hasMetrics?: boolean;
   ports?: RabbitMqPorts;
   log: Log;
   processes?: ProcessTable;
   logFile?: string;
 };
 
-export type RabbitMqPorts = { amqp: number; management: number; distribution: number; epmd: number; metrics: number };
+export type RabbitMqPorts = { amqp: number; management: number; distribution: number; epmd: number };
 
 const ADMIN = 'admin';
 // The node's data is found by this name, so it never changes; nodes do not collide, each has a port mapper of its own.
@@ -70,7 +68,7 @@ const run = promisify(execFile);
  * @throws where it cannot be had or does not come up, with the last lines of its log
  */
 export async function startRabbitMq(options: RabbitMqOptions): Promise<RabbitMqServer> {
-  const { log, processes = createProcessTable(), definitions = {}, hasMetrics = false } = options;
+  const { log, processes = createProcessTable(), definitions = {} } = options;
   const dir = resolve(options.dir);
   const binaries = await findRabbitMq(options.cacheDir ?? join(dir, '..', 'rabbitmq-dist'), log);
   mkdirSync(join(dir, 'home'), { recursive: true, mode: 0o700 });
@@ -80,7 +78,7 @@ export async function startRabbitMq(options: RabbitMqOptions): Promise<RabbitMqS
   // A free port may be lost to somebody else before the node has it.
   for (let attempt = 1; ; attempt++) {
     const ports = options.ports ?? (await pickPorts());
-    const env = configure({ dir, ports, definitions: withAdmin(definitions, password), hasMetrics, binaries });
+    const env = configure({ dir, ports, definitions: withAdmin(definitions, password), binaries });
     try {
       return await startNode({ dir, ports, env, binaries, password, logFile, processes });
     } catch (error) {
@@ -91,8 +89,8 @@ export async function startRabbitMq(options: RabbitMqOptions): Promise<RabbitMqS
 }
 
 async function pickPorts(): Promise<RabbitMqPorts> {
-  const [amqp = 0, management = 0, distribution = 0, epmd = 0, metrics = 0] = await freePorts(5);
-  return { amqp, management, distribution, epmd, metrics };
+  const [amqp = 0, management = 0, distribution = 0, epmd = 0] = await freePorts(4);
+  return { amqp, management, distribution, epmd };
 }
 
 type NodeOptions = {
@@ -173,10 +171,9 @@ function configure(options: {
   dir: string;
   ports: RabbitMqPorts;
   definitions: BrokerDefinitions;
-  hasMetrics: boolean;
   binaries: RabbitMqBinaries;
 }): NodeJS.ProcessEnv {
-  const { dir, ports, definitions, hasMetrics, binaries } = options;
+  const { dir, ports, definitions, binaries } = options;
   const file = (name: string, content: string) => {
     writeFileSync(join(dir, name), content, { mode: 0o600 });
     return join(dir, name);
@@ -187,7 +184,6 @@ function configure(options: {
     'management.tcp.ip': '127.0.0.1',
     'management.tcp.port': ports.management,
     'management.rates_mode': 'none',
-    ...(hasMetrics && { 'prometheus.tcp.ip': '127.0.0.1', 'prometheus.tcp.port': ports.metrics }),
     load_definitions: definitionsFile,
     'vm_memory_high_watermark.relative': MEMORY_LIMIT,
     // A queue's log is held in memory until a file of this size is full (default: 512 MB).
@@ -207,10 +203,7 @@ function configure(options: {
       'advanced.config',
       '[{rabbit, [{collect_statistics_interval, 1000}, {quorum_tick_interval, 1000}]}].\n',
     ),
-    RABBITMQ_ENABLED_PLUGINS_FILE: file(
-      'enabled_plugins',
-      hasMetrics ? '[rabbitmq_management,rabbitmq_prometheus].\n' : '[rabbitmq_management].\n',
-    ),
+    RABBITMQ_ENABLED_PLUGINS_FILE: file('enabled_plugins', '[rabbitmq_management].\n'),
     // Not the machine's /etc/rabbitmq/rabbitmq-env.conf.
     RABBITMQ_CONF_ENV_FILE: join(dir, 'none'),
     RABBITMQ_DIST_PORT: String(ports.distribution),

@@ -1,7 +1,7 @@
 // A trace as text: who did what, because of what, when and for how long.
 import type { ReceivedSpan } from './receiver.ts';
 
-const isStatement = ({ attributes }: ReceivedSpan) => attributes['db.system.name'] !== undefined;
+export const isStatement = ({ attributes }: ReceivedSpan) => attributes['db.system.name'] !== undefined;
 
 export interface Node {
   span: ReceivedSpan;

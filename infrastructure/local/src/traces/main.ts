@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { drawTrace } from './draw.ts';
-import { type OtlpReceiver, startOtlpReceiver } from './receiver.ts';
+import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './receiver.ts';
 
 const usage = 'npm run trace -- [--declined] [--statements] [--port 4318]: the trace of one order, as text.';
 /** Services send what they have every few seconds. */
@@ -92,9 +92,12 @@ try {
       `Port ${port} is taken, by a collector perhaps: look at the trace there, or choose another --port.`,
     );
   });
-  const traceId = await placeOrder(isDeclined);
-  const spans = await collect(receiver, traceId);
-  await receiver.close();
+  let spans: ReceivedSpan[];
+  try {
+    spans = await collect(receiver, await placeOrder(isDeclined));
+  } finally {
+    await receiver.close();
+  }
   if (spans.length === 0)
     throw new Failure(
       `No traces came. Start the platform so that it sends them here:\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${port} npm start`,
