@@ -1,12 +1,10 @@
-// The platform that orders are measured on, whose services can be started anew with tracing or without.
+// A platform that orders are measured on, with tracing or without, and what has to be known of it from outside.
 import type { Platform } from '@glasshouse/local/platform';
 import { MongoClient } from 'mongodb';
 import type { Servers } from './floor.ts';
 import { openShop, type Shop } from './shop.ts';
 import { startSpanSink } from './span-sink.ts';
 import type { Workshop } from './workshop.ts';
-
-export type Tracing = 'off' | '5 %';
 
 export const allServices = [
   'api-gateway',
@@ -25,7 +23,6 @@ export interface Bench {
   processIds(): Map<string, number>;
   /** How many mails have gone out so far. */
   mailsSent(): Promise<number>;
-  restartServices(tracing: Tracing): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,21 +33,17 @@ export const tracingSettings = (endpoint: string, share: number): NodeJS.Process
   OTEL_TRACES_SAMPLER_ARG: String(share),
 });
 
-/** @param customers how many register */
-export async function startBench(workshop: Workshop, portOffset: number, customers: number): Promise<Bench> {
-  const sink = await startSpanSink(workshop);
-  const traced = tracingSettings(sink, 0.05);
-  let tracing: Tracing = 'off';
-  const platform = await workshop.startPlatform({
-    name: 'platform',
-    portOffset,
-    // With an endpoint here the processes load what can trace, as they do in their containers; without one of their own it does nothing.
-    env: traced,
-    adjust: (settings) =>
-      tracing === 'off'
-        ? Object.fromEntries(Object.entries(settings).filter(([name]) => !name.startsWith('OTEL_')))
-        : settings,
-  });
+/**
+ * @param options.customers how many register
+ * @param options.tracedShare of the traces that are sent, to a receiver that forgets them; without it there is no tracing
+ */
+export async function startBench(
+  workshop: Workshop,
+  options: { name: string; portOffset: number; customers: number; tracedShare?: number },
+): Promise<Bench> {
+  const { name, portOffset, customers, tracedShare } = options;
+  const env = tracedShare === undefined ? {} : tracingSettings(await startSpanSink(workshop), tracedShare);
+  const platform = await workshop.startPlatform({ name, portOffset, env });
   const { admin, processes } = platform;
   const shop = await openShop(platform, customers);
   const mongo = new MongoClient(admin.mongoUrl);
@@ -60,12 +53,6 @@ export async function startBench(workshop: Workshop, portOffset: number, custome
     servers: { postgresUrl: admin.postgresUrl ?? '', mongoUrl: admin.mongoUrl, rabbitmqUrl: admin.rabbitmqUrl },
     processIds: () => new Map([...processes].map(([name, one]) => [name, one.pid() ?? 0])),
     mailsSent: () => mongo.db('notifications').collection('mails').countDocuments({ status: 'sent' }),
-    async restartServices(wanted) {
-      tracing = wanted;
-      const all = allServices.map((name) => processes.get(name));
-      await Promise.all(all.map((one) => one?.stop()));
-      await Promise.all(all.map((one) => one?.start()));
-    },
     async close() {
       await shop.close();
       await mongo.close();

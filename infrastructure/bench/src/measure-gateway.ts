@@ -1,5 +1,5 @@
 // (a) The gateway's throughput for an authenticated GET with every policy on, over nginx's plain proxy to the same upstream;
-// (b) the same gateway with tracing off, at 5 % and at 100 %. All are measured in turns, in each round in the other order.
+// (b) the same gateway with tracing off, at 5 % and at 100 %. All are measured in turns, in short slices, every second round in the other order.
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import { tracingSettings } from './bench-platform.ts';
 import { startNginx } from './nginx.ts';
 import { figure, type Section } from './report.ts';
 import { startSpanSink } from './span-sink.ts';
-import { type Figure, figureOf, median, ratios } from './statistics.ts';
+import { type Figure, figureOf, median, ratios, sum } from './statistics.ts';
 import { processorSeconds } from './usage.ts';
 import { inherited, type Workshop } from './workshop.ts';
 
@@ -23,15 +23,22 @@ export interface Started {
 
 type Target = 'nginx' | 'gateway' | 'gateway, traced at 5 %' | 'gateway, traced at 100 %';
 
-/** One run against one target. */
-interface Run {
-  /** Requests a second. */
-  rate: number;
+/** What a target has answered for a few seconds, or in the slices of a run together. */
+interface Volley {
+  answers: number;
+  seconds: number;
   /** Milliseconds. */
   p50: number;
   p99: number;
-  /** The share of one processor that each has taken. */
-  busy: { proxy: number; upstream: number };
+  /** Seconds of processor time that each has taken. */
+  processorS: { proxy: number; upstream: number };
+}
+
+interface Pace {
+  /** Of a run: short ones in turns, because the machine is not the same from one second to the next. */
+  slices: number;
+  sliceS: number;
+  warmUpS: number;
 }
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -93,7 +100,7 @@ async function fire(
   target: Started,
   upstream: Started,
   { token, seconds, number }: { token: string; seconds: number; number: number },
-): Promise<Run> {
+): Promise<Volley> {
   const logFile = join(dir, `client-${number}.json`);
   const roots = new Map([
     ['proxy', target.pid],
@@ -117,14 +124,33 @@ async function fire(
   const result = code === 0 ? JSON.parse(output.slice(output.indexOf('{'))) : undefined;
   if (result === undefined || result.non2xx > 0 || result.errors > 0)
     throw new Error(`the requests to ${target.url} were not all answered: ${output.slice(0, 2_000)}`);
-  const busy = (name: string) => ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / result.duration;
+  const taken = (name: string) => (after.get(name) ?? 0) - (before.get(name) ?? 0);
   return {
-    rate: result['2xx'] / result.duration,
+    answers: result['2xx'],
+    seconds: result.duration,
     p50: result.latency.p50,
     p99: result.latency.p99,
-    busy: { proxy: busy('proxy'), upstream: busy('upstream') },
+    processorS: { proxy: taken('proxy'), upstream: taken('upstream') },
   };
 }
+
+/** The slices of a run as one. */
+function together(slices: readonly Volley[]): Volley {
+  const total = (value: (volley: Volley) => number) => sum(slices.map(value));
+  const middle = (value: (volley: Volley) => number) => median(slices.map(value));
+  return {
+    answers: total(({ answers }) => answers),
+    seconds: total(({ seconds }) => seconds),
+    p50: middle(({ p50 }) => p50),
+    p99: middle(({ p99 }) => p99),
+    processorS: {
+      proxy: total(({ processorS }) => processorS.proxy),
+      upstream: total(({ processorS }) => processorS.upstream),
+    },
+  };
+}
+
+const rateOf = ({ answers, seconds }: Volley) => answers / seconds;
 
 export async function measureGateway(
   workshop: Workshop,
@@ -165,47 +191,58 @@ export async function measureGateway(
     targets.set('gateway, traced at 5 %', await startGateway(workshop, 'gateway-5', traced(0.05)));
     targets.set('gateway, traced at 100 %', await startGateway(workshop, 'gateway-100', traced(1)));
 
-    const seconds = isQuick ? 2 : 6;
-    const results = new Map<Target, Run[]>([...targets.keys()].map((target) => [target, []]));
+    const pace: Pace = isQuick ? { slices: 2, sliceS: 1, warmUpS: 2 } : { slices: 4, sliceS: 2, warmUpS: 10 };
+    const results = new Map<Target, Volley[]>([...targets.keys()].map((target) => [target, []]));
     let number = 0;
-    const shoot = (started: Started, duration: number) =>
-      fire(workshop, started, upstream, { token, seconds: duration, number: number++ });
+    const shoot = (started: Started, seconds: number) =>
+      fire(workshop, started, upstream, { token, seconds, number: number++ });
     for (const [target, started] of targets) {
       tell(`${target}: warming up`);
-      await shoot(started, isQuick ? 2 : 10);
+      await shoot(started, pace.warmUpS);
     }
     for (let run = 1; run <= runs; run += 1) {
-      const round = [...targets];
-      for (const [target, started] of run % 2 === 1 ? round : round.reverse()) {
-        const result = await shoot(started, seconds);
-        tell(`${target}: ${result.rate.toFixed(0)} requests a second, run ${run} of ${runs}`);
+      const slices = new Map<Target, Volley[]>([...targets.keys()].map((target) => [target, []]));
+      for (let slice = 0; slice < pace.slices; slice += 1) {
+        const round = [...targets];
+        for (const [target, started] of slice % 2 === 0 ? round : round.reverse())
+          slices.get(target)?.push(await shoot(started, pace.sliceS));
+      }
+      for (const [target, volleys] of slices) {
+        const result = together(volleys);
+        tell(`${target}: ${rateOf(result).toFixed(0)} requests a second, run ${run} of ${runs}`);
         results.get(target)?.push(result);
       }
     }
     const sections: Section[] = [];
-    if (targets.has('nginx')) sections.push(gatewaySection(results, nginx, seconds));
-    if (only.has('tracing')) sections.push(tracingSection(results, seconds));
+    if (targets.has('nginx')) sections.push(gatewaySection(results, nginx, pace));
+    if (only.has('tracing')) sections.push(tracingSection(results, pace));
     return sections;
   } finally {
     await keys.stop();
   }
 }
 
-const rates = (results: ReadonlyMap<Target, readonly Run[]>, target: Target) =>
-  (results.get(target) ?? []).map(({ rate }) => rate);
+const rates = (results: ReadonlyMap<Target, readonly Volley[]>, target: Target) =>
+  (results.get(target) ?? []).map(rateOf);
 
-function rowsOf(results: ReadonlyMap<Target, readonly Run[]>, baseline: Target): [Target, string[], Figure][] {
+const percent = (share: number) => (100 * share).toFixed(0);
+const busy =
+  (which: 'proxy' | 'upstream') =>
+  ({ processorS, seconds }: Volley) =>
+    processorS[which] / seconds;
+
+function rowsOf(results: ReadonlyMap<Target, readonly Volley[]>, baseline: Target): [Target, string[], Figure][] {
   return [...results].map(([target, runs]) => {
     const over = figureOf(ratios(rates(results, target), rates(results, baseline)));
-    const middle = (value: (run: Run) => number) => median(runs.map(value));
+    const middle = (value: (run: Volley) => number) => median(runs.map(value));
     return [
       target,
       [
         figure(figureOf(rates(results, target)), 0),
         target === baseline ? '' : figure(over, 3),
         `${middle(({ p50 }) => p50)} / ${middle(({ p99 }) => p99)}`,
-        figure(figureOf(runs.map(({ rate, busy }) => rate / busy.proxy)), 0),
-        `${(100 * middle(({ busy }) => busy.proxy)).toFixed(0)} / ${(100 * middle(({ busy }) => busy.upstream)).toFixed(0)} %`,
+        figure(figureOf(runs.map(({ answers, processorS }) => answers / processorS.proxy)), 0),
+        `${percent(middle(busy('proxy')))} / ${percent(middle(busy('upstream')))} %`,
       ],
       over,
     ];
@@ -221,10 +258,10 @@ const columns = (baseline: string) => [
   'busy: proxy / upstream',
 ];
 
-const howItWasDone = (seconds: number) =>
-  `${CONNECTIONS} kept connections, ${seconds} s a run, by a client in a process of its own; one user's token, \`LOG_LEVEL=${inherited().LOG_LEVEL}\`. "Busy" is the share of one processor that each took: where the proxy's is near 100 %, it is what limits; elsewhere the client and the upstream do, and the requests for each second of the proxy's own processor time tell more.`;
+const howItWasDone = ({ slices, sliceS }: Pace) =>
+  `${CONNECTIONS} kept connections; a run is ${slices} slices of ${sliceS} s for each, in turns, by a client in a process of its own; one user's token, \`LOG_LEVEL=${inherited().LOG_LEVEL}\`. "Busy" is the share of one processor that each took: where the proxy's is near 100 %, it is what limits; elsewhere the client and the upstream do, and the requests for each second of the proxy's own processor time tell more.`;
 
-function gatewaySection(results: ReadonlyMap<Target, readonly Run[]>, version: string, seconds: number): Section {
+function gatewaySection(results: ReadonlyMap<Target, readonly Volley[]>, version: string, pace: Pace): Section {
   const rows = rowsOf(results, 'nginx');
   return {
     name: 'gateway',
@@ -241,12 +278,12 @@ function gatewaySection(results: ReadonlyMap<Target, readonly Run[]>, version: s
     tables: [{ columns: columns('nginx'), rows: rows.map(([target, cells]) => [target, ...cells]) }],
     notes: [
       'nginx with one worker, its connections kept on both sides, nothing else asked of it; the gateway is one process that checks the token, counts for the limit, and passes on behind circuit breaker and bulkhead. Both to the same upstream, a server that answers every request with the same order.',
-      howItWasDone(seconds),
+      howItWasDone(pace),
     ],
   };
 }
 
-function tracingSection(all: ReadonlyMap<Target, readonly Run[]>, seconds: number): Section {
+function tracingSection(all: ReadonlyMap<Target, readonly Volley[]>, pace: Pace): Section {
   const results = new Map([...all].filter(([target]) => target !== 'nginx'));
   const rows = rowsOf(results, 'gateway');
   return {
@@ -263,7 +300,7 @@ function tracingSection(all: ReadonlyMap<Target, readonly Run[]>, seconds: numbe
     tables: [{ columns: columns('not traced'), rows: rows.map(([target, cells]) => [target, ...cells]) }],
     notes: [
       'Traces go to a receiver that forgets them (`parentbased_traceidratio`); the client sends no trace of its own, so the gateway decides. Not traced: no endpoint is set.',
-      howItWasDone(seconds),
+      howItWasDone(pace),
     ],
   };
 }

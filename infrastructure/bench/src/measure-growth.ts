@@ -7,7 +7,7 @@ import { describeServers } from './machine.ts';
 import { figure, type Section } from './report.ts';
 import { call, openShop, type Shop } from './shop.ts';
 import { type Figure, figureOf, median, ratios } from './statistics.ts';
-import type { Workshop } from './workshop.ts';
+import { SECOND_PLATFORM, type Workshop } from './workshop.ts';
 
 interface Size {
   products: number;
@@ -24,8 +24,6 @@ type Act = (branch: Branch) => Promise<number>;
 
 /** Between two orders, for what the last one has set going. */
 const PAUSE_MS = 40;
-/** The second platform's ports, from the first one's on. */
-const PORT_DISTANCE = 400;
 const CUSTOMERS = 4;
 
 const read =
@@ -82,7 +80,7 @@ export async function measureGrowth(
   tell(`a shop with ${few.products} products and ${few.orders} orders`);
   const small = await openBranch(workshop, 'small', portOffset, few);
   tell(`a shop with ${many.products} products and ${many.orders} orders`);
-  const large = await openBranch(workshop, 'large', portOffset + PORT_DISTANCE, many);
+  const large = await openBranch(workshop, 'large', portOffset + SECOND_PLATFORM, many);
   try {
     const rows: { what: string; by: keyof Size; small: Figure; large: Figure; growth: Figure }[] = [];
     for (const { what, by, act, share } of acts) {

@@ -6,33 +6,34 @@ import { figure, type Section } from './report.ts';
 import type { Shop } from './shop.ts';
 import { figureOf, quantile, ratios } from './statistics.ts';
 
-/** After a confirmation the sale and the mail are still on their way: the next order would meet them. The floor waits as long. */
+/** After a confirmation the sale and the mail are still on their way: what comes next would meet them. */
 const PAUSE_MS = 40;
 
-/** @returns milliseconds from sending the request to the time of `order.confirmed` in the order's timeline */
-async function latencies(shop: Shop, orders: number): Promise<number[]> {
+interface Milliseconds {
+  /** From sending the request to the time of `order.confirmed` in the order's timeline. */
+  orders: number[];
+  floors: number[];
+}
+
+/** An order and its floor in turns, so many of each. */
+async function inTurns(shop: Shop, floor: Floor, times: number): Promise<Milliseconds> {
   const sent = new Map<string, number>();
-  for (let index = 0; index < orders; index += 1) {
-    const { id, sentAt } = await shop.place(index);
+  const floors: number[] = [];
+  for (let time = 0; time < times; time += 1) {
+    floors.push(await floor.walk(criticalPath));
+    await delay(PAUSE_MS);
+    const { id, sentAt } = await shop.place(time);
     await shop.confirmed(id);
     sent.set(id, sentAt);
     await delay(PAUSE_MS);
   }
   const confirmed = await shop.confirmationTimes([...sent.keys()]);
-  return [...sent].map(([id, sentAt]) => {
+  const orders = [...sent].map(([id, sentAt]) => {
     const time = confirmed.get(id);
     if (time === undefined) throw new Error(`order ${id} has no confirmation in its timeline`);
     return time - sentAt;
   });
-}
-
-async function floorLatencies(floor: Floor, orders: number): Promise<number[]> {
-  const all: number[] = [];
-  for (let index = 0; index < orders; index += 1) {
-    all.push(await floor.walk(criticalPath));
-    await delay(PAUSE_MS);
-  }
-  return all;
+  return { orders, floors };
 }
 
 export async function measureLatency(
@@ -44,11 +45,10 @@ export async function measureLatency(
   const p99: number[] = [];
   const floorP50: number[] = [];
   const floorP99: number[] = [];
-  await floorLatencies(floor, 20);
+  await inTurns(shop, floor, 20);
   for (let run = 1; run <= runs; run += 1) {
     tell(`latency of an order: run ${run} of ${runs}`);
-    const floors = await floorLatencies(floor, ordersEach);
-    const orders = await latencies(shop, ordersEach);
+    const { orders, floors } = await inTurns(shop, floor, ordersEach);
     p50.push(quantile(orders, 0.5));
     p99.push(quantile(orders, 0.99));
     floorP50.push(quantile(floors, 0.5));
@@ -69,7 +69,7 @@ export async function measureLatency(
       },
     ],
     notes: [
-      `${ordersEach} orders a run, one at a time, each to the time of \`order.confirmed\` in its timeline, to the millisecond.`,
+      `${ordersEach} orders a run, one at a time, in turns with the floor, each to the time of \`order.confirmed\` in its timeline, to the millisecond.`,
       `The floor: ${describeCounts(countsOf(criticalPath))}, one after the other, and the beginning of the transaction that confirms.`,
     ],
   };

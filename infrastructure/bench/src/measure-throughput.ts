@@ -1,7 +1,7 @@
 // (d) How many orders a second the whole platform takes to their end on this machine, over the bare floor of all their commits and deliveries;
-// (e) what each service then keeps in memory. Both without tracing and with it, in turns: the services are started anew for each load.
+// (e) what each service then keeps in memory. A platform without tracing, one with it and the floor have the machine in turns.
 import { setTimeout as delay } from 'node:timers/promises';
-import { allServices, type Bench, type Tracing } from './bench-platform.ts';
+import { allServices, type Bench } from './bench-platform.ts';
 import type { Floor } from './floor.ts';
 import { countsOf, describeCounts, wholeOrder } from './order-path.ts';
 import { figure, type Section } from './report.ts';
@@ -13,21 +13,41 @@ export interface Pace {
   runs: number;
   /** Numbers of customers among which the best is looked for. */
   customers: readonly number[];
-  trialS: number;
-  warmUpS: number;
-  windowS: number;
+  /** How many orders each platform has before anything counts. */
+  warmUpOrders: number;
+  /** Of a run: short ones in turns, because the machine is not the same from one moment to the next. */
+  slices: number;
+  /** How long a platform and the floor are measured in a slice, in seconds. */
+  sliceS: number;
   floorS: number;
 }
 
+/** Until every customer has an order under way, in seconds. */
+const RAMP_S = 2;
+
+/** What a platform has done in the slices of a run. */
 interface Load {
-  /** Orders confirmed a second. */
-  rate: number;
-  /** Mails sent a second: the last that is done for an order. */
-  mailRate: number;
-  /** Processor seconds for each order, by process. */
+  seconds: number;
+  /** Confirmed. */
+  orders: number;
+  /** Sent: the last that is done for an order. */
+  mails: number;
+  /** Processor seconds by process. */
   processorS: Map<string, number>;
-  residentMb: Map<string, number>;
 }
+
+interface Walked {
+  seconds: number;
+  orders: number;
+}
+
+interface Run {
+  plain: Load & { residentMb: Map<string, number> };
+  traced: Load & { residentMb: Map<string, number> };
+  floor: Walked;
+}
+
+const rateOf = ({ orders, seconds }: Walked) => orders / seconds;
 
 /** Customers in a closed loop: each orders again as soon as the last order is confirmed. Ends when all are through. */
 async function order(shop: Shop, customers: number, until: () => boolean, onConfirmed: () => void): Promise<void> {
@@ -55,11 +75,8 @@ export async function warmUp(shop: Shop, orders: number): Promise<void> {
   );
 }
 
-/** @returns orders a second, in a window after `warmUpS` */
-async function loadFor(
-  { shop, processIds, mailsSent }: Bench,
-  { customers, warmUpS, windowS }: { customers: number; warmUpS: number; windowS: number },
-): Promise<Omit<Load, 'residentMb'>> {
+/** Customers order for a while; what they got in the last `seconds` counts. */
+async function loadFor({ shop, processIds, mailsSent }: Bench, customers: number, seconds: number): Promise<Load> {
   let confirmed = 0;
   let isOver = false;
   const ordering = order(
@@ -70,19 +87,18 @@ async function loadFor(
       confirmed += 1;
     },
   );
-  const measure = async () => {
-    await delay(warmUpS * 1000);
+  const measure = async (): Promise<Load> => {
+    await delay(RAMP_S * 1000);
     const processor = () => processorSeconds(processIds()).set('the customers', ownProcessorSeconds());
     const before = { confirmed, mails: await mailsSent(), at: performance.now(), processor: processor() };
-    await delay(windowS * 1000);
+    await delay(seconds * 1000);
     const after = processor();
-    const seconds = (performance.now() - before.at) / 1000;
-    const orders = confirmed - before.confirmed;
-    const mails = (await mailsSent()) - before.mails;
-    const processorS = new Map(
-      [...after].map(([name, used]) => [name, (used - (before.processor.get(name) ?? 0)) / orders]),
-    );
-    return { rate: orders / seconds, mailRate: mails / seconds, processorS };
+    return {
+      seconds: (performance.now() - before.at) / 1000,
+      orders: confirmed - before.confirmed,
+      mails: (await mailsSent()) - before.mails,
+      processorS: new Map([...after].map(([name, used]) => [name, used - (before.processor.get(name) ?? 0)])),
+    };
   };
   // Where a customer fails, nobody waits for the end of the window.
   const failed = ordering.then(() => Promise.withResolvers<never>().promise);
@@ -94,7 +110,17 @@ async function loadFor(
   }
 }
 
-async function floorRate(floor: Floor, lanes: number, seconds: number): Promise<number> {
+function together(loads: readonly Load[]): Load {
+  const names = [...(loads[0]?.processorS.keys() ?? [])];
+  return {
+    seconds: sum(loads.map(({ seconds }) => seconds)),
+    orders: sum(loads.map(({ orders }) => orders)),
+    mails: sum(loads.map(({ mails }) => mails)),
+    processorS: new Map(names.map((name) => [name, sum(loads.map(({ processorS }) => processorS.get(name) ?? 0))])),
+  };
+}
+
+async function walkFor(floor: Floor, lanes: number, seconds: number): Promise<Walked> {
   let walked = 0;
   let isOver = false;
   const walking = Promise.all(
@@ -105,11 +131,11 @@ async function floorRate(floor: Floor, lanes: number, seconds: number): Promise<
       }
     }),
   );
-  const count = async () => {
+  const count = async (): Promise<Walked> => {
     await delay(1_000);
     const before = { walked, at: performance.now() };
     await delay(seconds * 1000);
-    return ((walked - before.walked) * 1000) / (performance.now() - before.at);
+    return { orders: walked - before.walked, seconds: (performance.now() - before.at) / 1000 };
   };
   try {
     return await Promise.race([count(), walking.then(() => Promise.withResolvers<never>().promise)]);
@@ -131,167 +157,138 @@ async function memoryOf({ processIds }: Bench): Promise<Map<string, number>> {
 }
 
 /** The number of customers with which the most orders are confirmed. */
-async function bestCrowd(bench: Bench, pace: Pace, tell: (line: string) => void): Promise<number> {
-  let best = { customers: pace.customers[0] ?? 1, rate: 0 };
-  if (pace.customers.length === 1) return best.customers;
-  for (const customers of pace.customers) {
-    const { rate } = await loadFor(bench, { customers, warmUpS: pace.warmUpS / 2, windowS: pace.trialS });
+async function bestCrowd(bench: Bench, { customers: crowds, sliceS }: Pace, tell: (line: string) => void) {
+  const [only = 1] = crowds;
+  if (crowds.length === 1) return only;
+  const best = { customers: only, rate: 0 };
+  for (const customers of crowds) {
+    const rate = rateOf(await loadFor(bench, customers, sliceS));
     tell(`${customers} customers: ${rate.toFixed(1)} orders a second`);
-    if (rate > best.rate) best = { customers, rate };
+    if (rate > best.rate) Object.assign(best, { customers, rate });
   }
   return best.customers;
 }
 
 export async function measureThroughput(
-  bench: Bench,
-  floor: Floor,
+  { plain, traced, floor }: { plain: Bench; traced: Bench; floor: Floor },
   pace: Pace,
   tell: (line: string) => void,
-  withTracing: boolean,
 ): Promise<{ throughput: Section; memory: Section }> {
-  const customers = await bestCrowd(bench, pace, tell);
-  const modes: Tracing[] = withTracing ? ['off', '5 %'] : ['off'];
-  const loads: Record<Tracing, Load[]> = { off: [], '5 %': [] };
-  const floors: number[] = [];
+  tell('the platforms are warming up');
+  for (const bench of [plain, traced]) await warmUp(bench.shop, pace.warmUpOrders);
+  const customers = await bestCrowd(plain, pace, tell);
+  const runs: Run[] = [];
   for (let run = 1; run <= pace.runs; run += 1) {
-    // In the other order every second time: what drifts favours nobody.
-    for (const tracing of run % 2 === 1 ? modes : modes.toReversed()) {
-      tell(`orders a second, tracing ${tracing}: run ${run} of ${pace.runs}`);
-      await bench.restartServices(tracing);
-      const load = await loadFor(bench, { ...pace, customers });
-      loads[tracing].push({ ...load, residentMb: await memoryOf(bench) });
+    const plains: Load[] = [];
+    const traceds: Load[] = [];
+    const walks: Walked[] = [];
+    for (let slice = 1; slice <= pace.slices; slice += 1) {
+      const turns = [
+        async () => void walks.push(await walkFor(floor, customers, pace.floorS)),
+        async () => void plains.push(await loadFor(plain, customers, pace.sliceS)),
+        async () => void traceds.push(await loadFor(traced, customers, pace.sliceS)),
+      ];
+      // In the other order every second time: what drifts favours nobody.
+      for (const turn of slice % 2 === 1 ? turns : turns.reverse()) await turn();
     }
-    tell(`the floor: run ${run} of ${pace.runs}`);
-    floors.push(await floorRate(floor, customers, pace.floorS));
+    const done: Run = {
+      plain: { ...together(plains), residentMb: await memoryOf(plain) },
+      traced: { ...together(traceds), residentMb: await memoryOf(traced) },
+      floor: { orders: sum(walks.map((walk) => walk.orders)), seconds: sum(walks.map((walk) => walk.seconds)) },
+    };
+    runs.push(done);
+    const rates = [done.plain, done.traced, done.floor].map((each) => rateOf(each).toFixed(1));
+    tell(`orders a second: ${rates[0]}, traced ${rates[1]}, the floor's ${rates[2]}; run ${run} of ${pace.runs}`);
   }
-  return {
-    throughput: throughputSection(loads, floors, customers, pace),
-    memory: memorySection(loads),
-  };
+  return { throughput: throughputSection(runs, customers, pace), memory: memorySection(runs) };
 }
 
-const figureBy = (loads: readonly Load[], value: (load: Load) => number): Figure => figureOf(loads.map(value));
-
-function throughputSection(
-  { off, '5 %': traced }: Record<Tracing, Load[]>,
-  floors: readonly number[],
-  customers: number,
-  { windowS, warmUpS }: Pace,
-): Section {
-  const rates = off.map(({ rate }) => rate);
-  const over = figureOf(ratios(rates, floors));
-  const rows = [
-    ['floor', figure(figureOf(floors), 1), '', ''],
-    [
-      'platform',
-      figure(figureOf(rates), 1),
-      figure(
-        figureBy(off, ({ mailRate }) => mailRate),
-        1,
-      ),
-      figure(over, 3),
-    ],
+function throughputSection(runs: readonly Run[], customers: number, { slices, sliceS }: Pace): Section {
+  const floors = runs.map(({ floor }) => rateOf(floor));
+  const plain = runs.map((run) => run.plain);
+  const traced = runs.map((run) => run.traced);
+  const over = (loads: readonly Load[]) => figureOf(ratios(loads.map(rateOf), floors));
+  const row = (name: string, loads: readonly Load[]) => [
+    name,
+    figure(figureOf(loads.map(rateOf)), 1),
+    figure(figureOf(loads.map(({ mails, seconds }) => mails / seconds)), 1),
+    figure(over(loads), 3),
   ];
-  if (traced.length > 0) {
-    const tracedRates = traced.map(({ rate }) => rate);
-    rows.push([
-      'platform, traced at 5 %',
-      figure(figureOf(tracedRates), 1),
-      figure(
-        figureBy(traced, ({ mailRate }) => mailRate),
-        1,
-      ),
-      figure(figureOf(ratios(tracedRates, floors)), 3),
-    ]);
-  }
   return {
     name: 'throughput',
     title: 'Orders a second, everything on this machine',
     headlines: [
-      { what: 'orders a second', figure: figureOf(rates), digits: 1 },
-      { what: 'orders a second over the floor', figure: over, aim: { atLeast: 0.3 }, digits: 3 },
-      ...(traced.length > 0
-        ? [
-            {
-              what: 'orders a second, traced at 5 % over not traced',
-              figure: figureOf(
-                ratios(
-                  traced.map(({ rate }) => rate),
-                  rates,
-                ),
-              ),
-              aim: { atLeast: 0.85 },
-              digits: 2,
-            },
-          ]
-        : []),
+      { what: 'orders a second', figure: figureOf(plain.map(rateOf)), digits: 1 },
+      { what: 'orders a second over the floor', figure: over(plain), aim: { atLeast: 0.3 }, digits: 3 },
+      {
+        what: 'orders a second, traced at 5 % over not traced',
+        figure: figureOf(ratios(traced.map(rateOf), plain.map(rateOf))),
+        aim: { atLeast: 0.85 },
+        digits: 2,
+      },
     ],
     tables: [
-      { columns: ['', 'orders a second', 'of which the mail went out', 'over the floor'], rows },
-      processorTable(off, traced),
+      {
+        columns: ['', 'orders a second', 'mails a second', 'over the floor'],
+        rows: [
+          ['floor', figure(figureOf(floors), 1), '', ''],
+          row('platform', plain),
+          row('platform, traced at 5 %', traced),
+        ],
+      },
+      processorTable(plain, traced),
     ],
     notes: [
-      `${customers} customers, each of whom orders again when the last order is confirmed; ${windowS} s after ${warmUpS} s to warm up, with services started anew.`,
+      `${customers} customers, each of whom orders again when the last order is confirmed. A run is ${slices} slices of ${sliceS} s for each platform, in turns with the floor; the other platform is idle meanwhile.`,
       `The floor: ${describeCounts(countsOf(wholeOrder))} for each order, by ${customers} loops in one process. Under load the platform takes several events out of an outbox with one commit; the floor takes each by itself.`,
-      'The second table: processor milliseconds for each order, by process, servers and their children included; the customers are this command itself, on the same processors.',
+      'The second table has every process, servers and their children included; the customers are this command itself, on the same processors.',
     ],
   };
 }
 
-function processorTable(off: readonly Load[], traced: readonly Load[]) {
-  const names = [...(off[0]?.processorS.keys() ?? [])];
-  const of = (loads: readonly Load[], value: (load: Load) => number) =>
-    loads.length === 0 ? [] : [figure(figureBy(loads, value), 1)];
-  const ms = (name: string) => (load: Load) => 1000 * (load.processorS.get(name) ?? 0);
-  const total = (load: Load) => 1000 * sum([...load.processorS.values()]);
+function processorTable(plain: readonly Load[], traced: readonly Load[]) {
+  const names = [...(plain[0]?.processorS.keys() ?? [])];
+  const msOf = (load: Load, name: string) => (1000 * (load.processorS.get(name) ?? 0)) / load.orders;
+  const cells = (value: (load: Load) => number) =>
+    [plain, traced].map((loads) => figure(figureOf(loads.map(value)), 1));
   return {
-    columns: ['processor ms for each order', 'not traced', ...(traced.length > 0 ? ['traced at 5 %'] : [])],
+    columns: ['processor ms for each order', 'not traced', 'traced at 5 %'],
     rows: [
-      ...names.map((name) => [name, ...of(off, ms(name)), ...of(traced, ms(name))]),
-      ['in all', ...of(off, total), ...of(traced, total)],
+      ...names.map((name) => [name, ...cells((load) => msOf(load, name))]),
+      ['in all', ...cells((load) => sum(names.map((name) => msOf(load, name))))],
     ],
   };
 }
 
-function memorySection({ off, '5 %': traced }: Record<Tracing, Load[]>): Section {
-  const total = (load: Load) => sum([...load.residentMb.values()]);
-  const of = (loads: readonly Load[], value: (load: Load) => number) =>
-    loads.length === 0 ? '' : figure(figureBy(loads, value), 0);
-  const mb = (name: string) => (load: Load) => load.residentMb.get(name) ?? 0;
+function memorySection(runs: readonly Run[]): Section {
+  const platforms = [
+    { loads: runs.map(({ plain }) => plain), title: 'not traced', atMost: 800 },
+    { loads: runs.map(({ traced }) => traced), title: 'traced at 5 %', atMost: 1000 },
+  ];
+  const mb = (loads: readonly Run['plain'][], names: readonly string[]): Figure =>
+    figureOf(loads.map(({ residentMb }) => sum(names.map((name) => residentMb.get(name) ?? 0))));
+  const row = (title: string, names: readonly string[]) => [
+    title,
+    ...platforms.map(({ loads }) => figure(mb(loads, names), 0)),
+  ];
   return {
     name: 'memory',
     title: 'Memory of the services after the load',
-    headlines: [
-      {
-        what: 'the six services together, not traced',
-        figure: figureBy(off, total),
-        aim: { atMost: 800 },
-        digits: 0,
-        unit: ' MB',
-      },
-      ...(traced.length > 0
-        ? [
-            {
-              what: 'the six services together, traced at 5 %',
-              figure: figureBy(traced, total),
-              aim: { atMost: 1000 },
-              digits: 0,
-              unit: ' MB',
-            },
-          ]
-        : []),
-    ],
+    headlines: platforms.map(({ loads, title, atMost }) => ({
+      what: `the six services together, ${title}`,
+      figure: mb(loads, allServices),
+      aim: { atMost },
+      digits: 0,
+      unit: ' MB',
+    })),
     tables: [
       {
-        columns: ['resident MB', 'not traced', 'traced at 5 %'],
-        rows: [
-          ...allServices.map((name) => [name, of(off, mb(name)), of(traced, mb(name))]),
-          ['the six together', of(off, total), of(traced, total)],
-        ],
+        columns: ['resident MB', ...platforms.map(({ title }) => title)],
+        rows: [...allServices.map((name) => row(name, [name])), row('the six together', allServices)],
       },
     ],
     notes: [
-      'Resident memory (VmRSS) right after the load of the section before, the middle of five looks; what processes share is counted for each. MB of 10⁶ bytes.',
+      `Resident memory (VmRSS) right after each run of (d), the middle of five looks; what processes share is counted for each. MB of 10⁶ bytes.`,
     ],
   };
 }

@@ -14,13 +14,7 @@ export interface Workshop {
   processes: ProcessTable;
   log: Log;
   /** Starts a platform in a folder of this name, as `npm start` does: whatever has been confirmed is on the disk. */
-  startPlatform(options: {
-    name: string;
-    portOffset: number;
-    env?: NodeJS.ProcessEnv;
-    /** Has the last word on what a process is told, each time it starts. */
-    adjust?: (settings: NodeJS.ProcessEnv) => NodeJS.ProcessEnv;
-  }): Promise<Platform>;
+  startPlatform(options: { name: string; portOffset: number; env?: NodeJS.ProcessEnv }): Promise<Platform>;
   close(): Promise<void>;
 }
 
@@ -29,6 +23,9 @@ export function inherited(): NodeJS.ProcessEnv {
   const { PATH = '', HOME = '', LOG_LEVEL = 'warn' } = process.env;
   return { PATH, HOME, LOG_LEVEL };
 }
+
+/** The ports of a second platform beside the first, from the first one's on. */
+export const SECOND_PLATFORM = 400;
 
 export function openWorkshop(cacheDir: string, log: Log): Workshop {
   mkdirSync(cacheDir, { recursive: true });
@@ -60,7 +57,7 @@ export function openWorkshop(cacheDir: string, log: Log): Workshop {
     cacheDir,
     processes,
     log,
-    startPlatform({ name, portOffset, env = {}, adjust = (settings) => settings }) {
+    startPlatform({ name, portOffset, env = {} }) {
       const folder = join(dir, name);
       mkdirSync(folder);
       const table = createProcessTable(join(folder, 'state.json'));
@@ -81,7 +78,6 @@ export function openWorkshop(cacheDir: string, log: Log): Workshop {
         processes: table,
         restart: false,
         signal: closing.signal,
-        adjust: async (_copy, settings) => adjust(settings),
       });
       platforms.push({ folder, table, started });
       return started;
