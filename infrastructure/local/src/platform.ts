@@ -360,7 +360,8 @@ function createRunner(options: PlatformOptions) {
           name,
           stage: 'service',
           command: process.execPath,
-          args: ['src/main.ts'],
+          // As in the containers.
+          args: ['--max-semi-space-size=8', 'src/main.ts'],
           cwd: join(ROOT, service.name),
           env: await adjust(copy, env),
           logFile: logFile(name),
