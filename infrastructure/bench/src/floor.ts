@@ -115,12 +115,12 @@ async function openPostgres(serverUrl: string, name: string, stops: (() => Promi
     create table facts (id uuid primary key, about uuid not null, kind text not null, body jsonb not null, at timestamptz not null);
     create index facts_by_subject on facts (about, id desc)`);
   const insert = (to: Pick<pg.Pool, 'query'>) =>
-    to.query('insert into facts (id, about, kind, body, at) values ($1, $2, $3, $4, clock_timestamp())', [
-      randomUUIDv7(),
-      order.userId,
-      'fact',
-      body,
-    ]);
+    to.query({
+      // Kept prepared, as the services' are.
+      name: 'a fact',
+      text: 'insert into facts (id, about, kind, body, at) values ($1, $2, $3, $4, clock_timestamp())',
+      values: [randomUUIDv7(), order.userId, 'fact', body],
+    });
   const begin = async () => {
     const client = await pool.connect();
     await client.query('begin; select clock_timestamp() as now');

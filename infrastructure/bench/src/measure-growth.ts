@@ -53,9 +53,13 @@ const acts = [
 ] as const;
 
 async function openBranch(workshop: Workshop, name: string, portOffset: number, size: Size): Promise<Branch> {
+  const { log } = workshop;
+  log(`a ${name} shop, with ${text(size, 'products')} and ${text(size, 'orders')}`);
   const platform = await workshop.startPlatform({ name, portOffset });
+  const filledFrom = performance.now();
   await fillCatalogue(platform, size.products);
   await fillOrders(platform, size.orders);
+  log(`filled in ${((performance.now() - filledFrom) / 1000).toFixed(0)} s`);
   return { platform, shop: await openShop(platform, CUSTOMERS) };
 }
 
@@ -77,9 +81,7 @@ export async function measureGrowth(
   const few: Size = { products: 1_000, orders: 1_000 };
   const many: Size = isQuick ? { products: 10_000, orders: 100_000 } : { products: 100_000, orders: 1_000_000 };
   const timesEach = isQuick ? 50 : 200;
-  tell(`a shop with ${few.products} products and ${few.orders} orders`);
   const small = await openBranch(workshop, 'small', portOffset, few);
-  tell(`a shop with ${many.products} products and ${many.orders} orders`);
   const large = await openBranch(workshop, 'large', portOffset + SECOND_PLATFORM, many);
   try {
     const rows: { what: string; by: keyof Size; small: Figure; large: Figure; growth: Figure }[] = [];
