@@ -36,6 +36,7 @@ export interface Transaction extends Access {
 export type Db = Database | Transaction;
 
 const LIMIT_MS = 5_000;
+const CONNECT_AGAIN_MS = 500;
 const DUPLICATE_KEY_ATTEMPTS = 5;
 const COMMIT_ATTEMPTS = 5;
 /** How long an HTTP request may contend before its client is asked to come back. */
@@ -65,6 +66,20 @@ export function createDatabase(options: {
   observePool(service, maxConnections, countConnections(client));
   client.on('error', (error) => logger.warn('database error', { error }));
   const db = client.db();
+  let stopped = false;
+  /** Once it has been connected the driver finds its server again by itself; after a first attempt that failed it never tries again. */
+  const connect = async () => {
+    while (!stopped) {
+      try {
+        await client.connect();
+        return;
+      } catch (error) {
+        if (stopped) return;
+        logger.warn('the database could not be reached yet', { error });
+        await delay(CONNECT_AGAIN_MS, undefined, { ref: false });
+      }
+    }
+  };
   return {
     kind: 'database',
     name: 'database',
@@ -80,8 +95,14 @@ export function createDatabase(options: {
         () => false,
       );
     },
-    async start() {},
-    stop: () => client.close(),
+    async start() {
+      // Without a database a service lives, and is not ready.
+      void connect();
+    },
+    async stop() {
+      stopped = true;
+      await client.close();
+    },
   };
 }
 
