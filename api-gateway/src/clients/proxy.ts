@@ -224,6 +224,12 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
     else exchange.succeed(status);
   };
 
+  const onError = (error: NodeJS.ErrnoException, request: Request | undefined) => {
+    const exchange = request && exchanges.get(request);
+    if (unsendable.has(error.code ?? '')) exchange?.fail(requestMalformed());
+    else exchange?.fail(new UpstreamError(exchange.isConnected ? 'waiting' : 'connecting', error));
+  };
+
   const middleware = createProxyMiddleware<Request, Response>({
     changeOrigin: true,
     // The answer's headers are copied here: the library would pass those of the connection on as well.
@@ -235,16 +241,15 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
       return target;
     },
     pathRewrite: (_path, request) => innerPath(request),
-    on: {
-      proxyReq: onRequest,
-      proxyRes: (answer, request, response) => onAnswer(answer, request, response),
-      error: (error, request) => {
-        const exchange = exchanges.get(request);
-        const { code = '' } = error as NodeJS.ErrnoException;
-        if (unsendable.has(code)) exchange?.fail(requestMalformed());
-        else exchange?.fail(new UpstreamError(exchange.isConnected ? 'waiting' : 'connecting', error));
+    // The library's own plugins make a log line of every answer.
+    ejectPlugins: true,
+    plugins: [
+      (proxy) => {
+        proxy.on('proxyReq', onRequest);
+        proxy.on('proxyRes', onAnswer);
+        proxy.on('error', onError);
       },
-    },
+    ],
   });
 
   return {

@@ -1,5 +1,5 @@
 // Access tokens: RS256 JWTs, verified locally by every service against the public keys that user-service publishes (RFC 7517, RFC 9068).
-import { createHash, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject, type webcrypto } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { z } from 'zod';
 import { AppError } from '../errors/index.ts';
@@ -26,7 +26,7 @@ export type Jwks = z.output<typeof jwksSchema>;
 
 /** The id of an RSA key: its thumbprint (RFC 7638: SHA-256 of these members, in this order and without spaces). */
 export const keyIdOf = ({ e, kty, n }: webcrypto.JsonWebKey) =>
-  createHash('sha256').update(JSON.stringify({ e, kty, n })).digest('base64url');
+  hash('sha256', JSON.stringify({ e, kty, n }), 'base64url');
 const keyIdPattern = /^[A-Za-z0-9_-]{43}$/;
 
 const claimsSchema = z.object({ sub: z.uuid(), roles: z.array(z.enum(roles)), exp: z.number() });
@@ -160,11 +160,11 @@ export function createTokenVerifier(options: {
     name: 'token verifier',
     hasKeys: () => keys !== undefined,
     async verify(token) {
-      const hash = createHash('sha256').update(token).digest('base64');
-      const known = remembered.get(hash);
+      const key = hash('sha256', token, 'base64');
+      const known = remembered.get(key);
       if (known !== undefined) {
         if (known.expiresAt > Date.now()) return known.identity;
-        remembered.delete(hash);
+        remembered.delete(key);
         throw invalidToken('The token has expired.');
       }
       const { header, payload: claimed } = decode(token);
@@ -174,10 +174,10 @@ export function createTokenVerifier(options: {
         throw invalidToken('The token is not an access token of this platform.');
       if (typeof claimed === 'object' && Number(claimed.exp) * 1000 <= Date.now())
         throw invalidToken('The token has expired.');
-      const key = await keyFor(header.kid);
+      const publicKey = await keyFor(header.kid);
       let payload: unknown;
       try {
-        payload = jwt.verify(token, key, { algorithms: ['RS256'], issuer, audience });
+        payload = jwt.verify(token, publicKey, { algorithms: ['RS256'], issuer, audience });
       } catch (error) {
         throw invalidToken(
           error instanceof jwt.TokenExpiredError ? 'The token has expired.' : 'The token is not valid.',
@@ -190,7 +190,7 @@ export function createTokenVerifier(options: {
         const [oldest] = remembered.keys();
         if (oldest !== undefined) remembered.delete(oldest);
       }
-      remembered.set(hash, { identity, expiresAt: claims.data.exp * 1000 });
+      remembered.set(key, { identity, expiresAt: claims.data.exp * 1000 });
       return identity;
     },
     async start() {

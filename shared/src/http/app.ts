@@ -1,5 +1,4 @@
 // From a table of routes to an HTTP server: context, checks in the order that the contract names, problem details, health, and a graceful end.
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +8,15 @@ import { type Identity, isAdmin, type TokenVerifier } from '../auth/index.ts';
 import type { AppError, FieldProblem } from '../errors/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
-import { beginWork, currentIds, durationHistogram, failSpan, SpanKind, tellAbout } from '../telemetry/index.ts';
+import {
+  beginWork,
+  currentIds,
+  durationHistogram,
+  failSpan,
+  inThisWork,
+  SpanKind,
+  tellAbout,
+} from '../telemetry/index.ts';
 import {
   bodyInvalid,
   bodyOfUnsupportedType,
@@ -90,14 +97,22 @@ export function requestContext(logger: Logger) {
         });
       };
       // Whoever ends the response may be somebody else's work.
-      response.on('close', AsyncLocalStorage.bind(onClose));
+      response.on('close', inThisWork(onClose));
       next();
     });
   };
 }
 
+async function identify(request: Request, verifier: TokenVerifier): Promise<Identity> {
+  const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.get('authorization') ?? '') ?? [];
+  if (token === undefined) throw tokenMissing();
+  const identity = await verifier.verify(token);
+  tellAbout({ userId: identity.userId });
+  return identity;
+}
+
 /**
- * Checks the bearer token.
+ * Checks the bearer token, once for a request.
  * @throws AppError `unauthenticated` without a good token, `forbidden` without the role
  */
 export async function authenticate(
@@ -106,10 +121,9 @@ export async function authenticate(
   verifier: TokenVerifier,
 ): Promise<Identity | undefined> {
   if (access === 'anyone') return undefined;
-  const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.get('authorization') ?? '') ?? [];
-  if (token === undefined) throw tokenMissing();
-  const identity = await verifier.verify(token);
-  tellAbout({ userId: identity.userId });
+  const { locals } = request.res as Response<unknown, { identity?: Promise<Identity> }>;
+  locals.identity ??= identify(request, verifier);
+  const identity = await locals.identity;
   if (access === 'admin' && !isAdmin(identity)) throw roleMissing();
   return identity;
 }

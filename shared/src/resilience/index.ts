@@ -98,7 +98,7 @@ export async function observeHttpCall<T>(
   call: () => Promise<T>,
   template?: string,
 ): Promise<T> {
-  const { hostname, port, protocol } = new URL(url);
+  const { hostname, port, protocol } = typeof url === 'string' ? new URL(url) : url;
   const attributes = {
     'http.request.method': method,
     'server.address': hostname,

@@ -1,6 +1,6 @@
 // What a piece of work belongs to: its trace (W3C), its request id, the event that caused it, and whom it is about. Kept in AsyncLocalStorage by
 // OpenTelemetry's API, so that it is the same mechanism with and without the SDK, and never a module-level variable.
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
   type Attributes,
   type Context,
@@ -67,8 +67,11 @@ function spanContextOf(traceparent: string | undefined): SpanContext | undefined
   return isSpanContextValid(found) ? found : undefined;
 }
 
-function newSpanContext(traceId = randomBytes(16).toString('hex'), flags = TraceFlags.NONE): SpanContext {
-  return { traceId, spanId: randomBytes(8).toString('hex'), traceFlags: flags };
+/** Made of UUIDs, for which Node draws its random bytes in stock: five times as fast as asking for as many. */
+const randomHex = () => randomUUID().replaceAll('-', '');
+
+function newSpanContext(traceId = randomHex(), flags = TraceFlags.NONE): SpanContext {
+  return { traceId, spanId: randomHex().slice(0, 16), traceFlags: flags };
 }
 
 /** A span below `parent`; where nobody takes spans, at least an id of its own: every piece of work has a trace id. */
@@ -167,6 +170,12 @@ export function tellAbout(told: About): void {
 /** The span of the work under way, for what it turned out to be. */
 export function workSpan(): Span {
   return (context.active().getValue(workKey) as Work | undefined)?.span ?? nobodysSpan;
+}
+
+/** What is called later, by somebody else's work, as a part of the work under way. */
+export function inThisWork(action: () => void): () => void {
+  const active = context.active();
+  return () => context.with(active, action);
 }
 
 /** Goes on with what follows from another event than the one that the work began with. */
