@@ -1,4 +1,4 @@
-// (a) The gateway's throughput for an authenticated GET with every policy on, over nginx's plain proxy to the same upstream;
+// (a) The gateway's throughput for an authenticated GET with every policy on, over nginx's proxy and over its own library alone;
 // (b) the same gateway with tracing off, at 5 % and at 100 %. All are measured in turns, in short slices, every second round in the other order.
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,7 +9,7 @@ import { createTestKeys } from '@glasshouse/shared/testing';
 import { CannotMeasure, type Wanted } from './arguments.ts';
 import { tracingSettings } from './bench-platform.ts';
 import { startNginx } from './nginx.ts';
-import { figure, type Section } from './report.ts';
+import { figure, type Section, type Table } from './report.ts';
 import { startSpanSink } from './span-sink.ts';
 import { type Figure, figureOf, median, ratios, sum } from './statistics.ts';
 import { processorSeconds } from './usage.ts';
@@ -21,7 +21,13 @@ export interface Started {
   pid: number;
 }
 
-type Target = 'nginx' | 'gateway' | 'gateway, traced at 5 %' | 'gateway, traced at 100 %';
+type Target =
+  | 'nginx'
+  | 'nginx, connections kept'
+  | 'http-proxy-middleware alone'
+  | 'gateway'
+  | 'gateway, traced at 5 %'
+  | 'gateway, traced at 100 %';
 
 /** What a target has answered for a few seconds, or in the slices of a run together. */
 interface Volley {
@@ -92,6 +98,21 @@ async function startGateway(workshop: Workshop, name: string, settings: NodeJS.P
     }),
     isReady,
   );
+}
+
+async function startBaselines(workshop: Workshop, upstream: Started & { port: number }) {
+  const plain = await startNginx(workshop, upstream.port, { keepsConnections: false });
+  const kept = await startNginx(workshop, upstream.port, { keepsConnections: true });
+  const alone = await startNode(
+    workshop,
+    'bare-proxy',
+    (port) => ({
+      args: [join(import.meta.dirname, 'bare-proxy-main.ts'), String(port), upstream.url],
+      env: inherited(),
+    }),
+    accepts,
+  );
+  return { plain, kept, alone };
 }
 
 /** Requests over kept connections, by a process of its own, for so many seconds. */
@@ -175,10 +196,12 @@ export async function measureGateway(
     const targets = new Map<Target, Started>();
     let nginx = '';
     if (only.has('gateway'))
-      await startNginx(workshop, upstream.port).then(
-        (started) => {
-          targets.set('nginx', started);
-          nginx = started.version;
+      await startBaselines(workshop, upstream).then(
+        ({ plain, kept, alone }) => {
+          targets.set('nginx', plain);
+          targets.set('nginx, connections kept', kept);
+          targets.set('http-proxy-middleware alone', alone);
+          nginx = plain.version;
         },
         (error) => {
           if (!(error instanceof CannotMeasure)) throw error;
@@ -231,73 +254,80 @@ const busy =
   ({ processorS, seconds }: Volley) =>
     processorS[which] / seconds;
 
-function rowsOf(results: ReadonlyMap<Target, readonly Volley[]>, baseline: Target): [Target, string[], Figure][] {
-  return [...results].map(([target, runs]) => {
-    const over = figureOf(ratios(rates(results, target), rates(results, baseline)));
-    const middle = (value: (run: Volley) => number) => median(runs.map(value));
-    return [
-      target,
-      [
+const over = (results: ReadonlyMap<Target, readonly Volley[]>, target: Target, baseline: Target): Figure =>
+  figureOf(ratios(rates(results, target), rates(results, baseline)));
+
+/** What each target did, and what that is over each of the baselines. */
+function tableOf(results: ReadonlyMap<Target, readonly Volley[]>, baselines: readonly [Target, string][]): Table {
+  return {
+    columns: [
+      '',
+      'requests a second',
+      ...baselines.map(([, name]) => `over ${name}`),
+      'p50 / p99, ms',
+      'requests a processor second',
+      'busy: proxy / upstream',
+    ],
+    rows: [...results].map(([target, runs]) => {
+      const middle = (value: (run: Volley) => number) => median(runs.map(value));
+      return [
+        target,
         figure(figureOf(rates(results, target)), 0),
-        target === baseline ? '' : figure(over, 3),
+        ...baselines.map(([baseline]) => (target === baseline ? '' : figure(over(results, target, baseline), 2))),
         `${middle(({ p50 }) => p50)} / ${middle(({ p99 }) => p99)}`,
         figure(figureOf(runs.map(({ answers, processorS }) => answers / processorS.proxy)), 0),
         `${percent(middle(busy('proxy')))} / ${percent(middle(busy('upstream')))} %`,
-      ],
-      over,
-    ];
-  });
+      ];
+    }),
+  };
 }
-
-const columns = (baseline: string) => [
-  '',
-  'requests a second',
-  `over ${baseline}`,
-  'p50 / p99, ms',
-  'requests a processor second',
-  'busy: proxy / upstream',
-];
 
 const howItWasDone = ({ slices, sliceS }: Pace) =>
   `${CONNECTIONS} kept connections; a run is ${slices} slices of ${sliceS} s for each, in turns, by a client in a process of its own; one user's token, \`LOG_LEVEL=${inherited().LOG_LEVEL}\`. "Busy" is the share of one processor that each took: where the proxy's is near 100 %, it is what limits; elsewhere the client and the upstream do, and the requests for each second of the proxy's own processor time tell more.`;
 
 function gatewaySection(results: ReadonlyMap<Target, readonly Volley[]>, version: string, pace: Pace): Section {
-  const rows = rowsOf(results, 'nginx');
+  const traced = 'gateway, traced at 5 %';
+  const headline = (baseline: Target, name: string, aim?: { atLeast: number }) => ({
+    what: `requests a second, ${traced}, over ${name}`,
+    figure: over(results, traced, baseline),
+    ...(aim && { aim }),
+    digits: 3,
+  });
   return {
     name: 'gateway',
     title: 'The gateway, over a plain proxy',
     servers: `nginx ${version}`,
-    headlines: rows
-      .filter(([target]) => target !== 'nginx')
-      .map(([target, , over]) => ({
-        what: `requests a second, ${target} over nginx`,
-        figure: over,
-        ...(target === 'gateway, traced at 5 %' && { aim: { atLeast: 0.4 } }),
-        digits: 3,
-      })),
-    tables: [{ columns: columns('nginx'), rows: rows.map(([target, cells]) => [target, ...cells]) }],
+    headlines: [
+      headline('nginx', "nginx's plain proxy", { atLeast: 0.4 }),
+      headline('nginx, connections kept', 'nginx with kept connections', { atLeast: 0.4 }),
+      headline('http-proxy-middleware alone', 'http-proxy-middleware alone'),
+    ],
+    tables: [
+      tableOf(results, [
+        ['nginx', 'nginx'],
+        ['nginx, connections kept', 'nginx, kept'],
+        ['http-proxy-middleware alone', 'alone'],
+      ]),
+    ],
     notes: [
-      'nginx with one worker, its connections kept on both sides, nothing else asked of it; the gateway is one process that checks the token, counts for the limit, and passes on behind circuit breaker and bulkhead. Both to the same upstream, a server that answers every request with the same order.',
+      'nginx with one worker and nothing else asked of it: as its `proxy_pass` comes (before 1.29.7), with a new connection to the upstream for each request, and with connections that are kept. The gateway is one process that checks the token, counts for the limit, and passes on over kept connections behind circuit breaker and bulkhead; "alone" is the library that it passes on with, in an Express app without anything else. All to the same upstream, a server that answers every request with the same order.',
       howItWasDone(pace),
     ],
   };
 }
 
 function tracingSection(all: ReadonlyMap<Target, readonly Volley[]>, pace: Pace): Section {
-  const results = new Map([...all].filter(([target]) => target !== 'nginx'));
-  const rows = rowsOf(results, 'gateway');
+  const results = new Map([...all].filter(([target]) => target.startsWith('gateway')));
   return {
     name: 'tracing',
     title: 'What tracing costs the gateway',
-    headlines: rows
-      .filter(([target]) => target !== 'gateway')
-      .map(([target, , over]) => ({
-        what: `requests a second, ${target} over not traced`,
-        figure: over,
-        ...(target === 'gateway, traced at 5 %' && { aim: { atLeast: 0.85 } }),
-        digits: 3,
-      })),
-    tables: [{ columns: columns('not traced'), rows: rows.map(([target, cells]) => [target, ...cells]) }],
+    headlines: (['gateway, traced at 5 %', 'gateway, traced at 100 %'] as const).map((target) => ({
+      what: `requests a second, ${target}, over not traced`,
+      figure: over(results, target, 'gateway'),
+      ...(target === 'gateway, traced at 5 %' && { aim: { atLeast: 0.85 } }),
+      digits: 3,
+    })),
+    tables: [tableOf(results, [['gateway', 'not traced']])],
     notes: [
       'Traces go to a receiver that forgets them (`parentbased_traceidratio`); the client sends no trace of its own, so the gateway decides. Not traced: no endpoint is set.',
       howItWasDone(pace),

@@ -1,4 +1,5 @@
-// nginx as a plain proxy, the bare floor of a gateway: one worker, connections kept on both sides, no log.
+// nginx as a proxy, the bare floor of a gateway: one worker, no log. Plain, as its `proxy_pass` works unless told otherwise (before 1.29.7), with a
+// new connection to the service for each request; or tuned, with connections that are kept.
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -41,18 +42,23 @@ async function findNginx({ cacheDir, log }: Workshop): Promise<Binary> {
   };
 }
 
-export async function startNginx(workshop: Workshop, upstreamPort: number): Promise<Started & { version: string }> {
+export async function startNginx(
+  workshop: Workshop,
+  upstreamPort: number,
+  { keepsConnections }: { keepsConnections: boolean },
+): Promise<Started & { version: string }> {
   const { command, env } = await findNginx(workshop);
-  const dir = join(workshop.dir, 'nginx');
+  const name = keepsConnections ? 'nginx-kept' : 'nginx';
+  const dir = join(workshop.dir, name);
   mkdirSync(join(dir, 'temporary'), { recursive: true });
   const logFile = join(dir, 'nginx.log');
   // It tells its version on the standard error.
   const version = execFileSync('sh', ['-c', '"$0" -v 2>&1', command], { env, encoding: 'utf8' });
   return onFreePort(undefined, async (port) => {
     const conf = join(dir, 'nginx.conf');
-    writeFileSync(conf, configuration(dir, port, upstreamPort));
+    writeFileSync(conf, configuration(dir, port, upstreamPort, keepsConnections));
     const child = await workshop.processes.start({
-      name: 'nginx',
+      name,
       stage: 'service',
       command,
       args: ['-p', dir, '-c', conf, '-e', logFile],
@@ -69,7 +75,7 @@ export async function startNginx(workshop: Workshop, upstreamPort: number): Prom
   });
 }
 
-function configuration(dir: string, port: number, upstreamPort: number): string {
+function configuration(dir: string, port: number, upstreamPort: number, keepsConnections: boolean): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${dir}/temporary/${name};`,
   );
@@ -85,15 +91,13 @@ http {
   keepalive_requests 1000000000;
   upstream service {
     server 127.0.0.1:${upstreamPort};
-    keepalive 64;
-    keepalive_requests 1000000000;
+    ${keepsConnections ? 'keepalive 64; keepalive_requests 1000000000;' : ''}
   }
   server {
     listen 127.0.0.1:${port};
     location / {
       proxy_pass http://service;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      ${keepsConnections ? 'proxy_http_version 1.1; proxy_set_header Connection "";' : ''}
     }
   }
 }
