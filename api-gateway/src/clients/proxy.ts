@@ -89,6 +89,12 @@ interface Exchange {
   fail(error: Error): void;
 }
 
+interface Locals {
+  exchange?: Exchange;
+}
+/** What a request is part of now: beside it, and not in a map, whose every look-up each collection of garbage would have to follow. */
+const exchangeOf = (request: Request) => (request.res?.locals as Locals | undefined)?.exchange;
+
 const isFailure = (status: number) => status >= 502 && status <= 504;
 const failureOf = (stage: UpstreamError['stage'], status: number) =>
   new UpstreamError(stage, new Error(`the service answered ${status}`), status);
@@ -174,10 +180,9 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
   const agentOptions = { keepAlive: true, timeout: IDLE_CONNECTION_MS };
   const plain = connectFirst(new http.Agent(agentOptions), 'connect');
   const secure = connectFirst(new https.Agent(agentOptions), 'secureConnect');
-  const exchanges = new WeakMap<http.IncomingMessage, Exchange>();
 
   const onRequest = (proxyReq: http.ClientRequest, request: Request) => {
-    const exchange = exchanges.get(request);
+    const exchange = exchangeOf(request);
     if (exchange === undefined) return;
     exchange.isConnected = true;
     // The clock runs from the end of the request: a slow client is not a slow service.
@@ -197,7 +202,7 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
   };
 
   const onAnswer = (answer: http.IncomingMessage, request: Request, response: Response) => {
-    const exchange = exchanges.get(request);
+    const exchange = exchangeOf(request);
     if (exchange === undefined) return;
     exchange.timer?.refresh();
     const status = answer.statusCode ?? 502;
@@ -225,7 +230,7 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
   };
 
   const onError = (error: NodeJS.ErrnoException, request: Request | undefined) => {
-    const exchange = request && exchanges.get(request);
+    const exchange = request && exchangeOf(request);
     if (unsendable.has(error.code ?? '')) exchange?.fail(requestMalformed());
     else exchange?.fail(new UpstreamError(exchange.isConnected ? 'waiting' : 'connecting', error));
   };
@@ -235,7 +240,7 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
     // The answer's headers are copied here: the library would pass those of the connection on as well.
     selfHandleResponse: true,
     router: (request, _response, options) => {
-      const target = exchanges.get(request)?.target ?? '';
+      const target = exchangeOf(request)?.target ?? '';
       // `options` is this request's own copy.
       options.agent = target instanceof URL && target.protocol === 'https:' ? secure : plain;
       return target;
@@ -264,7 +269,7 @@ export function createUpstreamProxy(options: { timeoutMs: number; maxAnswerBytes
           succeed: (status) => resolve({ status, over }),
           fail: reject,
         };
-        exchanges.set(request, exchange);
+        (response.locals as Locals).exchange = exchange;
         request.headers.traceparent = currentCause().traceparent;
         response.once('close', () => {
           clearTimeout(exchange.timer);

@@ -15,13 +15,13 @@ import {
 } from '@glasshouse/shared/http';
 import type { Logger } from '@glasshouse/shared/logger';
 import compression from 'compression';
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { ClientGone, innerPath, type Look } from '../clients/proxy.ts';
 import type { Upstream } from '../clients/upstream.ts';
 import { warnOfUnknownProxy } from './client-address.ts';
 import { mountDocs } from './docs.ts';
 import { rewriteHeaders } from './forwarded-headers.ts';
-import { type LastGoodCopies, withoutCredentials } from './last-good-copies.ts';
+import { type LastGoodCopies, sendCopy, withoutCredentials } from './last-good-copies.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { type GatewayRoute, isCatalogue, type OwnAnswer, routes, type UpstreamName } from './routes.ts';
 import { allowOrigins, refuseWindingPaths, secureAnswers } from './web-security.ts';
@@ -41,11 +41,24 @@ function authorize(route: GatewayRoute, verifier: TokenVerifier): RequestHandler
   };
 }
 
-function forwardTo(upstream: Upstream): RequestHandler {
+const compress = compression({ threshold: COMPRESSED_FROM_BYTES });
+
+/** Compresses what follows, where the client can read that; `compression` has no more to do than to make the response do so. */
+const compressAnswer = (request: Request, response: Response) => compress(request, response, () => {});
+
+/** The same once the answer's head is there, which tells of most that they are too short. */
+function compressLong(request: Request, response: Response): Look {
+  return ({ headers }) => {
+    if (!(Number(headers['content-length']) < COMPRESSED_FROM_BYTES)) compressAnswer(request, response);
+    return true;
+  };
+}
+
+function forwardTo(upstream: Upstream, { mayCompress }: { mayCompress: boolean }): RequestHandler {
   return async (request, response) => {
     rewriteHeaders(request);
     try {
-      await upstream.forward(request, response);
+      await upstream.forward(request, response, mayCompress ? compressLong(request, response) : undefined);
     } catch (error) {
       if (!(error instanceof ClientGone)) throw error;
     }
@@ -61,13 +74,17 @@ function forwardWithCopies(upstream: Upstream, copies: LastGoodCopies): RequestH
     const key = innerPath(request);
     rewriteHeaders(request);
     withoutCredentials(request);
-    const look: Look = (answer) => copies.look(key, request.method, answer);
+    const compressIt = compressLong(request, response);
+    const look: Look = (answer) => copies.look(key, request.method, answer) && compressIt(answer);
     try {
-      await upstream.forward(request, response, isOneOfMany(request) ? undefined : look);
+      await upstream.forward(request, response, isOneOfMany(request) ? compressIt : look);
     } catch (error) {
       if (error instanceof ClientGone) return;
       const isOutage = (error instanceof AppError && error.kind === 'unavailable') || hasTimedOut(error);
-      if (!isOutage || !copies.send(key, request, response)) throw error;
+      const copy = isOutage ? copies.find(key) : undefined;
+      if (copy === undefined || response.headersSent) throw error;
+      compressAnswer(request, response);
+      sendCopy(copy, request, response);
     }
   };
 }
@@ -107,19 +124,14 @@ export function createGatewayServer(options: {
     options.corsOrigins,
     routes.map(({ path }) => path),
   );
-  const compress = compression({ threshold: COMPRESSED_FROM_BYTES });
   mountDocs(app, rateLimits.general);
-  const answerOf = (route: GatewayRoute): RequestHandler => {
-    if (route.upstream === undefined) return ownAnswers[route.own];
+  const answersOf = (route: GatewayRoute): RequestHandler[] => {
+    if (route.upstream === undefined) return [compress, ownAnswers[route.own]];
     const upstream = upstreams[route.upstream];
-    return isCatalogue(route) ? forwardWithCopies(upstream, lastGoodCopies) : forwardTo(upstream);
+    if (isCatalogue(route)) return [forwardWithCopies(upstream, lastGoodCopies)];
+    return [forwardTo(upstream, { mayCompress: !hasTokens(route) })];
   };
-  mountRows(app, routes, (route) => [
-    ...rateLimits[route.rate],
-    authorize(route, verifier),
-    ...(hasTokens(route) ? [] : [compress]),
-    answerOf(route),
-  ]);
+  mountRows(app, routes, (route) => [...rateLimits[route.rate], authorize(route, verifier), ...answersOf(route)]);
   finishApp(app, logger);
   return createHttpServer({
     app,

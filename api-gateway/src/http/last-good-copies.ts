@@ -21,8 +21,7 @@ interface Copy {
 export interface LastGoodCopies {
   /** Sees an answer on its way to the client; keeps it, or drops what a 404 has made void. False: it failed, and a copy can go in its place. */
   look(key: string, method: string, answer: IncomingMessage): boolean;
-  /** Answers with the copy, if there is one, marked by its Age (RFC 9111, section 5.1) in seconds. */
-  send(key: string, request: Request, response: Response): boolean;
+  find(key: string): Copy | undefined;
 }
 
 /** An answer meant for one caller, or one of several forms, is not for the next. */
@@ -76,16 +75,16 @@ export function createLastGoodCopies({ maxBytes, maxAgeS }: { maxBytes: number; 
       if (status === 200 && method === 'GET' && isForEverybody(answer.headers)) keep(key, answer);
       return true;
     },
-    send(key, request, response) {
-      const copy = copies.get(key);
-      if (copy === undefined || response.headersSent) return false;
-      for (const [name, value] of copy.headers) response.setHeader(name, value);
-      response.setHeader('Age', Math.floor(copy.ageS + (performance.now() - copy.receivedAtMs) / 1000));
-      response.setHeader('Content-Length', copy.body.length);
-      response.status(200).end(request.method === 'HEAD' ? undefined : copy.body);
-      return true;
-    },
+    find: (key) => copies.get(key),
   };
+}
+
+/** Answers with a copy, marked by its Age (RFC 9111, section 5.1) in seconds. */
+export function sendCopy({ headers, body, receivedAtMs, ageS }: Copy, request: Request, response: Response): void {
+  for (const [name, value] of headers) response.setHeader(name, value);
+  response.setHeader('Age', Math.floor(ageS + (performance.now() - receivedAtMs) / 1000));
+  response.setHeader('Content-Length', body.length);
+  response.status(200).end(request.method === 'HEAD' ? undefined : body);
 }
 
 /** Nobody's token goes where the answer is kept for everybody: so the answer can't depend on it. */
