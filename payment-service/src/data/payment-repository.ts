@@ -61,19 +61,29 @@ function toPayment(row: PaymentRow): Payment {
   };
 }
 
-/** Creates the order's payment where it is not there yet, and locks it until the transaction ends. */
+/** Locks the order's payment until the transaction ends, and creates it where it is not there yet. */
 export async function lockPaymentOf(tx: Transaction, orderId: string): Promise<Payment> {
-  const { correlationId, traceparent } = currentCause();
-  await tx.query(
-    'insert into payments (id, order_id, correlation_id, traceparent) values ($1, $2, $3, $4) on conflict (order_id) do nothing',
-    [randomUUIDv7(), orderId, correlationId, traceparent],
-  );
+  // One that is there is locked by one statement; an insert that meets one, made by another event meanwhile, does nothing.
+  const row = (await lockRowOf(tx, orderId)) ?? (await insertRowFor(tx, orderId)) ?? (await lockRowOf(tx, orderId));
+  if (row === undefined) throw new Error(`the payment of order ${orderId} has vanished`);
+  return toPayment(row);
+}
+
+async function lockRowOf(tx: Transaction, orderId: string): Promise<PaymentRow | undefined> {
   const { rows } = await tx.query<PaymentRow>(`select ${columns} from payments where order_id = $1 for update`, [
     orderId,
   ]);
-  const [row] = rows;
-  if (row === undefined) throw new Error(`the payment of order ${orderId} has vanished`);
-  return toPayment(row);
+  return rows[0];
+}
+
+async function insertRowFor(tx: Transaction, orderId: string): Promise<PaymentRow | undefined> {
+  const { correlationId, traceparent } = currentCause();
+  const { rows } = await tx.query<PaymentRow>(
+    `insert into payments (id, order_id, correlation_id, traceparent) values ($1, $2, $3, $4) on conflict (order_id) do nothing
+     returning ${columns}`,
+    [randomUUIDv7(), orderId, correlationId, traceparent],
+  );
+  return rows[0];
 }
 
 /** Locks a payment until the transaction ends. */
@@ -94,8 +104,9 @@ export async function lockLeased(tx: Transaction, id: string, leaseToken: string
 /**
  * Writes what a handler or a worker has decided. Whatever changes makes the row worth a look at once. A payment that was captured before
  * without its time, by an older copy of the service, gets the time that its invoice has shown all along.
+ * @param causeOfCharge what the charge is to go on with, where it is about to begin
  */
-export async function updatePayment(tx: Transaction, payment: Payment): Promise<void> {
+export async function updatePayment(tx: Transaction, payment: Payment, causeOfCharge?: Cause): Promise<void> {
   const { terms } = payment;
   await tx.query(
     `update payments
@@ -103,6 +114,8 @@ export async function updatePayment(tx: Transaction, payment: Payment): Promise<
          failure_code = $10, items = $11, 
          captured_at = case when $2 = 'captured' then
            coalesce(captured_at, case when status = 'captured' then created_at else clock_timestamp() end) end,
+         correlation_id = coalesce($12, correlation_id), traceparent = coalesce($13, traceparent),
+         causation_id = case when $13::text is null then causation_id else $14::uuid end,
          next_attempt_at = '-infinity', updated_at = clock_timestamp()
      where id = $1`,
     [
@@ -117,19 +130,11 @@ export async function updatePayment(tx: Transaction, payment: Payment): Promise<
       payment.cancelRequested,
       payment.failureCode ?? null,
       terms === undefined ? null : JSON.stringify(terms.items),
+      causeOfCharge?.correlationId ?? null,
+      causeOfCharge?.traceparent ?? null,
+      causeOfCharge?.causationId ?? null,
     ],
   );
-}
-
-/** Remembers the present event as the cause of the charge. */
-export async function setChargeCause(tx: Transaction, id: string): Promise<void> {
-  const { correlationId, causationId, traceparent } = currentCause();
-  await tx.query('update payments set correlation_id = $2, causation_id = $3, traceparent = $4 where id = $1', [
-    id,
-    correlationId,
-    causationId ?? null,
-    traceparent,
-  ]);
 }
 
 /** Claims one payment that is to be charged before its deadline, or whose charge was left under way. */

@@ -1,6 +1,7 @@
 // The stock is held: the charge may begin, as soon as we know what to charge.
 import { inTransaction } from '@glasshouse/shared/postgres';
-import { lockPaymentOf, setChargeCause, updatePayment } from '../data/payment-repository.ts';
+import { currentCause } from '@glasshouse/shared/telemetry';
+import { lockPaymentOf, updatePayment } from '../data/payment-repository.ts';
 import type { Deps } from '../deps.ts';
 import { isChargeable, reserve } from '../domain/payment.ts';
 
@@ -11,9 +12,9 @@ export interface AllowCharge {
 export async function allowCharge({ orderId }: AllowCharge, { db, wakeCharges }: Deps): Promise<void> {
   await inTransaction(db, async (tx) => {
     const payment = reserve(await lockPaymentOf(tx, orderId));
-    await updatePayment(tx, payment);
-    if (!isChargeable(payment)) return;
-    await setChargeCause(tx, payment.id);
-    tx.afterCommit(wakeCharges);
+    const mayBegin = isChargeable(payment);
+    // The charge goes on with the event that made it possible.
+    await updatePayment(tx, payment, mayBegin ? currentCause() : undefined);
+    if (mayBegin) tx.afterCommit(wakeCharges);
   });
 }
