@@ -225,11 +225,11 @@ test('consumer: contention that lasts goes back to the queue, uncounted', async 
   await Promise.all(services.splice(0).map((service) => service.stop()));
   let refusals = 0;
   await startConsumer((real) => ({
-    async inTransaction(work) {
+    async handleOnce(eventId, work) {
       // What is left when the transaction was repeated for its longest time.
       refusals += 1;
       if (refusals <= 8) throw Object.assign(new Error('could not serialize'), { code: '40001' });
-      return real.inTransaction(work);
+      return real.handleOnce(eventId, work);
     },
   }));
   const event = cancelled();
@@ -260,9 +260,9 @@ test('consumer: pauses while the database is down, gives back what it holds, par
     if (isDown) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
   };
   const { consumer } = await startConsumer((real) => ({
-    async inTransaction(work) {
+    async handleOnce(eventId, work) {
       refuse();
-      return real.inTransaction(work);
+      return real.handleOnce(eventId, work);
     },
     async probeWrite() {
       refuse();

@@ -28,11 +28,13 @@ export async function cancelOrder(command: CancelOrder, { db }: Pick<Deps, 'db'>
   return inTransaction(db, async (tx) => {
     const order = await lockOrder(tx, orderId);
     if (order === undefined || (user && !canSee(user, order))) throw orderNotFound();
-    if (fact !== undefined) await recordInTimeline(tx, orderId, fact);
     const { order: cancelled, events } = cancel(order, reason, tx.now);
     if (user && cancelled.status !== 'cancelled') throw orderNotCancellable(order.status);
-    await updateOrder(tx, cancelled);
-    await tell(tx, orderId, events);
+    await Promise.all([
+      fact && recordInTimeline(tx, orderId, fact),
+      updateOrder(tx, cancelled),
+      tell(tx, orderId, events),
+    ]);
     countChange(tx, order, cancelled);
     return cancelled;
   });

@@ -17,10 +17,8 @@ export async function confirmOrder({ orderId, fact }: ConfirmOrder, { db }: Pick
   await inTransaction(db, async (tx) => {
     const order = await lockOrder(tx, orderId);
     if (order === undefined) throw orderNotFound();
-    await recordInTimeline(tx, orderId, fact);
     const { order: confirmed, events } = confirm(order, tx.now);
-    await updateOrder(tx, confirmed);
-    await tell(tx, orderId, events);
+    await Promise.all([recordInTimeline(tx, orderId, fact), updateOrder(tx, confirmed), tell(tx, orderId, events)]);
     countChange(tx, order, confirmed);
   });
 }

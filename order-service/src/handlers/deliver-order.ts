@@ -17,8 +17,7 @@ export async function deliverOrder({ orderId }: DeliverOrder, { db }: Pick<Deps,
     const order = await lockOrder(tx, orderId);
     if (order === undefined) throw orderNotFound();
     const { order: delivered, events } = deliver(order, tx.now);
-    await updateOrder(tx, delivered);
-    await tell(tx, orderId, events);
+    await Promise.all([updateOrder(tx, delivered), tell(tx, orderId, events)]);
     countChange(tx, order, delivered);
     return delivered;
   });

@@ -48,8 +48,7 @@ export async function placeOrder(command: PlaceOrder, deps: Deps): Promise<Order
     );
     const winner = await takeIdempotencyKey(tx, request, order.id);
     if (winner !== undefined) return getPlaced(winner, { ...deps, db: tx });
-    await insertOrder(tx, order);
-    await tell(tx, order.id, events);
+    await Promise.all([insertOrder(tx, order), tell(tx, order.id, events)]);
     countChange(tx, undefined, order);
     return order;
   });

@@ -17,8 +17,7 @@ export async function shipOrder({ orderId }: ShipOrder, { db }: Pick<Deps, 'db'>
     const order = await lockOrder(tx, orderId);
     if (order === undefined) throw orderNotFound();
     const { order: shipped, events } = ship(order, tx.now);
-    await updateOrder(tx, shipped);
-    await tell(tx, orderId, events);
+    await Promise.all([updateOrder(tx, shipped), tell(tx, orderId, events)]);
     countChange(tx, order, shipped);
     return shipped;
   });

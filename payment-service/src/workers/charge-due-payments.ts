@@ -60,8 +60,7 @@ export function createChargeWorker(options: {
       const current = await lockLeased(tx, claimed.payment.id, claimed.leaseToken);
       if (current === undefined || current.status !== 'charging') return false;
       const { payment, events } = settle(current, outcome);
-      await updatePayment(tx, payment);
-      const [told] = await appendToOutbox(tx, events);
+      const [[told]] = await Promise.all([appendToOutbox(tx, events), updatePayment(tx, payment)]);
       if (payment.status !== 'captured' || !payment.cancelRequested) return true;
       // Cancelled while the charge was under way: it goes back at once, and the capture is the reason.
       await withCausation(told?.id, () => refundRest(tx, payment, { wakeRefunds }));

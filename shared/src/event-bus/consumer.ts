@@ -26,10 +26,11 @@ import { DEAD_KEY, deadExchangeOf, queueOf, RETRY_DELAYS_S, retryExchangeOf } fr
 
 /** What the consumer needs of a database, the same for PostgreSQL and MongoDB. */
 export interface ConsumerDatabase<Tx> {
-  /** Runs `work` in a transaction and repeats it where another transaction was faster. */
-  inTransaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
-  /** @returns false where this event was handled before */
-  recordInInbox(tx: Tx, eventId: string): Promise<boolean>;
+  /**
+   * Runs `work` in a transaction with the event's inbox row, and repeats it where another transaction was faster.
+   * @returns false, and does nothing, where this event was handled before
+   */
+  handleOnce(eventId: string, work: (tx: Tx) => Promise<void>): Promise<boolean>;
   /** Resolves when the database takes writes. */
   probeWrite(): Promise<void>;
 }
@@ -219,10 +220,8 @@ export function createConsumer<Tx, Deps extends { db: unknown }>(options: {
     };
     let isNew: boolean;
     try {
-      isNew = await database.inTransaction(async (tx) => {
-        if (!(await database.recordInInbox(tx, event.id))) return false;
+      isNew = await database.handleOnce(event.id, async (tx) => {
         await subscription.handle({ ...event, data: checked.data }, { ...deps, db: tx } as unknown as Deps);
-        return true;
       });
     } catch (error) {
       record({ 'error.type': errorTypeOf(error) });

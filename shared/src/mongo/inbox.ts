@@ -14,13 +14,16 @@ const INBOX_TTL_S = 7 * 86_400;
 /** What the consumer needs of this database. */
 export function createConsumerDatabase(database: Database): ConsumerDatabase<Transaction> {
   return {
-    inTransaction: (work) => inTransaction(database, work),
-    async recordInInbox(tx, eventId) {
-      // An insert of what is there would end the transaction with it.
-      const { upsertedCount } = await tx
-        .collection<InboxDocument>('inbox')
-        .updateOne({ _id: eventId }, { $setOnInsert: { handledAt: new Date() } }, { upsert: true, ...tx.within });
-      return upsertedCount === 1;
+    handleOnce(eventId, work) {
+      return inTransaction(database, async (tx) => {
+        // An insert of what is there would end the transaction with it.
+        const { upsertedCount } = await tx
+          .collection<InboxDocument>('inbox')
+          .updateOne({ _id: eventId }, { $setOnInsert: { handledAt: new Date() } }, { upsert: true, ...tx.within });
+        if (upsertedCount !== 1) return false;
+        await work(tx);
+        return true;
+      });
     },
     async probeWrite() {
       await database

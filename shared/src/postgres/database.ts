@@ -67,6 +67,8 @@ export function createDatabase(options: {
     lock_timeout: LOCK_LIMIT_MS,
     statement_timeout: SESSION_LIMIT_MS,
     query_timeout: 2 * SESSION_LIMIT_MS,
+    // Statements that don't wait for each other go out together (https://node-postgres.com/features/pipelining); they run in the order of asking.
+    pipeline: true,
     keepAlive: true,
   });
   observePool(service, maxConnections, () => ({
@@ -93,10 +95,21 @@ export function createDatabase(options: {
   };
 }
 
-async function attempt<T>(database: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+/** A statement with its values. */
+export interface Statement {
+  text: string;
+  values: unknown[];
+}
+
+async function attempt<T>(
+  database: Database,
+  work: (tx: Transaction, first: pg.QueryResult | undefined) => Promise<T>,
+  firstStatement: Statement | undefined,
+): Promise<T> {
   const client = await database.pool.connect();
   const actions: (() => void)[] = [];
   let broken: Error | undefined;
+  let hasEnded = false;
   // A connection that fails while it is checked out tells so by an event; without a listener it would end the process.
   const onError = (error: Error) => {
     broken = error;
@@ -106,23 +119,32 @@ async function attempt<T>(database: Database, work: (tx: Transaction) => Promise
     // Two statements in one round trip: pg answers with one result each.
     // Before, not after: how long the answer lies here unread is nothing to the database.
     const begunAt = performance.now();
-    const begun = (await runStatement(client, BEGIN)) as unknown as pg.QueryResult<{ now: Date }>[];
+    const [begun, first] = await Promise.all([
+      runStatement(client, BEGIN) as Promise<unknown> as Promise<pg.QueryResult<{ now: Date }>[]>,
+      firstStatement && runStatement(client, firstStatement.text, firstStatement.values),
+    ]);
     const now = begun[1]?.rows[0]?.now ?? new Date();
     const tx: Transaction = {
       kind: 'transaction',
       service: database.service,
       now,
       clock: () => new Date(now.getTime() + performance.now() - begunAt),
-      query: (text, values) => runStatement(client, text, values),
+      async query(text, values) {
+        // Of several statements that went out together one may have failed: what would follow another must not run outside.
+        if (hasEnded) throw new Error('this transaction has ended');
+        return runStatement(client, text, values);
+      },
       afterCommit: (action) => actions.push(action),
       outboxRows: [],
     };
-    const result = await work(tx);
+    const result = await work(tx, first);
+    hasEnded = true;
     await runStatement(client, 'commit');
     if (tx.outboxRows.length > 0) for (const listener of database.outboxListeners) listener(tx.outboxRows);
     for (const action of actions) action();
     return result;
   } catch (error) {
+    hasEnded = true;
     await client.query('rollback').catch((failure) => {
       broken = failure;
     });
@@ -138,13 +160,19 @@ async function attempt<T>(database: Database, work: (tx: Transaction) => Promise
 /**
  * Runs `work` in a transaction (read committed), or within the one that is open. Where another transaction was faster (serialization failure,
  * deadlock, duplicate key, lock time-out) the work is done again, after a jittered pause. Committed once it resolves.
+ * @param firstStatement goes out together with the beginning; `work` gets its result
  */
-export async function inTransaction<T>(db: Db, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  if (db.kind === 'transaction') return work(db);
+export async function inTransaction<T>(
+  db: Db,
+  work: (tx: Transaction, first: pg.QueryResult | undefined) => Promise<T>,
+  firstStatement?: Statement,
+): Promise<T> {
+  if (db.kind === 'transaction')
+    return work(db, firstStatement && (await db.query(firstStatement.text, firstStatement.values)));
   const startedAt = performance.now();
   for (let tries = 1; ; tries += 1) {
     try {
-      return await attempt(db, work);
+      return await attempt(db, work, firstStatement);
     } catch (error) {
       if (classifyFailure(error) !== 'contention') throw error;
       if (isDuplicateKey(error) && tries >= DUPLICATE_KEY_ATTEMPTS) throw error;

@@ -11,10 +11,17 @@ const PURGE_BATCH = 5_000;
 /** What the consumer needs of this database. */
 export function createConsumerDatabase(database: Database): ConsumerDatabase<Transaction> {
   return {
-    inTransaction: (work) => inTransaction(database, work),
-    async recordInInbox(tx, eventId) {
-      const { rowCount } = await tx.query('insert into inbox (event_id) values ($1) on conflict do nothing', [eventId]);
-      return rowCount === 1;
+    handleOnce(eventId, work) {
+      const remember = { text: 'insert into inbox (event_id) values ($1) on conflict do nothing', values: [eventId] };
+      return inTransaction(
+        database,
+        async (tx, remembered) => {
+          if (remembered?.rowCount !== 1) return false;
+          await work(tx);
+          return true;
+        },
+        remember,
+      );
     },
     async probeWrite() {
       await database.query(

@@ -1,0 +1,77 @@
+// The PostgreSQL side of the chassis against a real server.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { createDatabase, type Database, inTransaction, type Transaction } from '@glasshouse/shared/postgres';
+import { createTestPostgres, quietLogger } from '@glasshouse/shared/testing';
+
+let postgres: Awaited<ReturnType<typeof createTestPostgres>>;
+let database: Database;
+
+before(async () => {
+  postgres = await createTestPostgres(`${import.meta.dirname}/migrations`);
+  database = createDatabase({ url: postgres.url, service: 'test', logger: quietLogger, maxConnections: 2 });
+});
+
+beforeEach(async () => {
+  await postgres.pool.query('drop table if exists notes');
+  await postgres.pool.query('create table notes (position serial, text text primary key)');
+});
+
+after(async () => {
+  await database.stop();
+  await postgres.drop();
+});
+
+const write = (tx: Transaction, text: string) => tx.query('insert into notes (text) values ($1)', [text]);
+const written = async () =>
+  (await postgres.pool.query('select text from notes order by position')).rows.map(({ text }) => text);
+
+test('a transaction: statements that go out together run in the order of asking', async () => {
+  const texts = Array.from({ length: 50 }, (_, index) => `note ${index}`);
+  await inTransaction(database, (tx) => Promise.all(texts.map((text) => write(tx, text))));
+  assert.deepEqual(await written(), texts);
+});
+
+test('a transaction: where one of several statements fails, the error is its own and nothing is written', async () => {
+  const work = (tx: Transaction) =>
+    Promise.all([write(tx, 'first'), tx.query('select 1 / $1::integer', [0]), write(tx, 'last')]);
+  await assert.rejects(inTransaction(database, work), /division by zero/);
+  assert.deepEqual(await written(), []);
+});
+
+test('a transaction: what follows a statement that went out with one that fails does not run outside', async () => {
+  let late: Promise<unknown> = Promise.resolve();
+  const work = (tx: Transaction) => {
+    late = write(tx, 'first').then(async () => {
+      for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+      await write(tx, 'late');
+    });
+    return Promise.all([late, tx.query('select 1 / $1::integer', [0])]);
+  };
+  await assert.rejects(inTransaction(database, work), /division by zero/);
+  await assert.rejects(late, /has ended/);
+  assert.deepEqual(await written(), []);
+});
+
+test('a transaction: its first statement goes out with its beginning, and again where the work is repeated', async () => {
+  const results: unknown[] = [];
+  await inTransaction(
+    database,
+    async (tx, first) => {
+      results.push(first?.rowCount);
+      await write(tx, 'second');
+      if (results.length < 3) throw Object.assign(new Error('could not serialize'), { code: '40001' });
+    },
+    { text: 'insert into notes (text) values ($1)', values: ['first'] },
+  );
+  assert.deepEqual(results, [1, 1, 1]);
+  assert.deepEqual(await written(), ['first', 'second']);
+});
+
+test('a transaction: where its first statement fails, the work does not begin and the connection is good for the next', async () => {
+  const first = { text: 'select 1 / $1::integer', values: [0] };
+  const begin = () => inTransaction(database, async () => assert.fail('it began'), first);
+  for (let time = 0; time < 3; time += 1) await assert.rejects(begin(), /division by zero/);
+  await inTransaction(database, (tx) => write(tx, 'after'));
+  assert.deepEqual(await written(), ['after']);
+});
