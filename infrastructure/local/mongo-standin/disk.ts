@@ -1,7 +1,8 @@
 // What survives the process: every change is in one SQLite transaction with the rest of its commit before it is acknowledged.
-import { mkdirSync } from 'node:fs';
+import { closeSync, fdatasync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
 import { deserialize, serialize } from 'bson';
 import type { Doc } from './order.ts';
 
@@ -16,8 +17,11 @@ const schema = `
   create table if not exists sessions (lsid text primary key, txn_number integer not null, reply blob not null, used_at integer not null) without rowid;
 `;
 
+const sync = promisify(fdatasync);
+
 /**
- * Opens the database file in `dir`, which is created. Writes are queued and committed together once per turn of the event loop.
+ * Opens the database file in `dir`, which is created. Writes are queued and committed together once per turn of the event loop. The write-ahead log
+ * is brought to the disk by another thread: SQLite would do it in this one, and nobody would be answered meanwhile.
  * @throws when another process serves this folder
  */
 export function openDisk(dir: string) {
@@ -25,12 +29,16 @@ export function openDisk(dir: string) {
   const db = new DatabaseSync(join(dir, 'mongo-standin.sqlite'));
   try {
     // The exclusive lock is the operating system's, so it goes with the process, however that ends.
-    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full');
-    db.exec(`begin exclusive; ${schema} commit`);
+    // `normal`: the log is brought to the disk by us after each commit, and by SQLite before it empties it.
+    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal');
+    // Something is written in any case, so that there is a log.
+    db.exec(`begin exclusive; ${schema} pragma user_version = 1; commit`);
   } catch (error) {
     db.close();
     throw new Error(`${dir} cannot be opened; is it served by another process?`, { cause: error });
   }
+  const log = openSync(join(dir, 'mongo-standin.sqlite-wal'), 'r');
+  syncFolder(dir);
   const putDoc = db.prepare('insert or replace into docs values (?, ?, ?)');
   const deleteDoc = db.prepare('delete from docs where collection = ? and key = ?');
   const putCollection = db.prepare('insert or replace into collections values (?, ?, ?)');
@@ -40,9 +48,13 @@ export function openDisk(dir: string) {
   const deleteSession = db.prepare('delete from sessions where lsid = ?');
 
   let queue: (() => void)[] = [];
-  let flushing: Promise<void> | undefined;
+  let isScheduled = false;
+  let durable: Promise<void> = Promise.resolve();
+  let written = 0;
+  let synced = 0;
+  let failure: unknown;
 
-  function flush(): void {
+  function write(): void {
     const jobs = queue;
     queue = [];
     db.exec('begin');
@@ -50,25 +62,38 @@ export function openDisk(dir: string) {
     db.exec('commit');
   }
 
+  /** @param before what was written before this, and is perhaps not yet on the disk */
+  async function flush(before: Promise<void>): Promise<void> {
+    await new Promise(setImmediate);
+    isScheduled = false;
+    // After a failure memory and disk differ: nothing more is written, and nothing may be acknowledged any more.
+    if (failure !== undefined) throw failure;
+    try {
+      write();
+      const own = ++written;
+      await before;
+      // One that was waited for may have brought this to the disk as well.
+      if (synced >= own) return;
+      const all = written;
+      await sync(log);
+      synced = all;
+    } catch (error) {
+      failure ??= error;
+      throw error;
+    }
+  }
+
   function enqueue(job: () => void): void {
     queue.push(job);
-    flushing ??= new Promise((resolve, reject) => {
-      setImmediate(() => {
-        try {
-          flush();
-          // Left in place after a failure: memory and disk differ then, and nothing may be acknowledged any more.
-          flushing = undefined;
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
+    if (isScheduled) return;
+    isScheduled = true;
+    durable = flush(durable);
+    durable.catch(() => {});
   }
 
   return {
     /** Settles when everything written so far is on disk; rejects, from then on always, if that failed. */
-    durable: (): Promise<void> => flushing ?? Promise.resolve(),
+    durable: (): Promise<void> => durable,
 
     /** Whether anything is yet to be written. */
     isDirty: (): boolean => queue.length > 0,
@@ -120,11 +145,22 @@ export function openDisk(dir: string) {
         }));
     },
     async close(): Promise<void> {
-      await flushing?.catch(() => {});
+      await durable.catch(() => {});
       db.close();
+      closeSync(log);
     },
   };
 }
 
 /** Keys hold any 16-bit character, also lone surrogates, which UTF-8 cannot carry. */
 const keyBytes = (key: string): Buffer => Buffer.from(key, 'utf16le');
+
+/** The names of its files are in it. */
+function syncFolder(dir: string): void {
+  const folder = openSync(dir, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

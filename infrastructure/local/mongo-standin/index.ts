@@ -31,6 +31,10 @@ export type MongoStandinOptions = {
   log?(message: string): void;
 };
 
+/** Within a transaction nothing is read but its snapshot, for whose being on the disk its first statement has waited, and its own changes. */
+const goesOn = (command: Doc): boolean =>
+  command.autocommit === false && command.startTransaction !== true && !('commitTransaction' in command);
+
 const cursorIdleMs = 10 * 60_000;
 const retryableWrites = new Set(['insert', 'update', 'delete', 'findAndModify', 'findandmodify']);
 
@@ -78,7 +82,7 @@ export async function startMongoStandin({
   ): Promise<void> {
     try {
       const answer = await answerTo(request.command, socket, connection);
-      await store.disk.durable();
+      if (!goesOn(request.command)) await store.disk.durable();
       if (request.wantsAnswer && !socket.destroyed) socket.write(request.encodeAnswer(answer));
     } catch (error) {
       // Nothing can be promised any more, so nothing is answered.
