@@ -5,18 +5,32 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
-const { values } = parseArgs({
-  options: {
-    url: { type: 'string', default: process.env.BASE_URL ?? 'http://localhost:8080' },
-    orders: { type: 'string', default: '100' },
-    customers: { type: 'string', default: '1' },
-    /** The share that pays with a card that is declined. */
-    declined: { type: 'string', default: '0' },
-    /** The share that wants more than there is. */
-    short: { type: 'string', default: '0' },
-    'timeout-s': { type: 'string', default: '180' },
-  },
-});
+/** What stops a load is told in one line. */
+function giveUp(message: string): never {
+  console.error(message);
+  process.exit(1);
+}
+
+const options = {
+  url: { type: 'string', default: process.env.BASE_URL ?? 'http://localhost:8080' },
+  orders: { type: 'string', default: '100' },
+  customers: { type: 'string', default: '1' },
+  /** The share that pays with a card that is declined. */
+  declined: { type: 'string', default: '0' },
+  /** The share that wants more than there is. */
+  short: { type: 'string', default: '0' },
+  'timeout-s': { type: 'string', default: '180' },
+} as const;
+
+function readArguments() {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return giveUp((error as Error).message);
+  }
+}
+
+const values = readArguments();
 const orders = Number(values.orders);
 const customers = Number(values.customers);
 const declined = Number(values.declined);
@@ -24,10 +38,13 @@ const short = Number(values.short);
 const timeoutMs = Number(values['timeout-s']) * 1000;
 if (
   ![orders, customers].every((count) => Number.isInteger(count) && count > 0) ||
-  ![declined, short].every((share) => share >= 0 && share <= 1)
+  ![declined, short].every((share) => share >= 0 && share <= 1) ||
+  !(timeoutMs > 0) ||
+  !URL.canParse(values.url)
 ) {
-  console.error('--orders and --customers are positive whole numbers, --declined and --short shares between 0 and 1.');
-  process.exit(1);
+  giveUp(
+    '--orders and --customers are positive whole numbers, --declined and --short shares between 0 and 1, --timeout-s a positive number, --url a URL.',
+  );
 }
 
 interface Reply {
@@ -43,7 +60,7 @@ async function call(
   options: { token?: string; body?: unknown; key?: string } = {},
 ): Promise<Reply> {
   for (let tries = 1; ; tries += 1) {
-    const response = await fetch(values.url + path, {
+    const response = await fetch(values.url.replace(/\/$/, '') + path, {
       method,
       headers: {
         ...(options.body !== undefined && { 'content-type': 'application/json' }),
@@ -51,7 +68,11 @@ async function call(
         ...(options.key !== undefined && { 'idempotency-key': options.key }),
       },
       ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
-    });
+    }).catch((error) =>
+      giveUp(
+        `${values.url} does not answer (${error.cause?.code ?? error.message}): start the platform first, with npm start.`,
+      ),
+    );
     const text = await response.text();
     const isBusy = response.status === 429 || response.status === 503;
     if (!isBusy || tries === 60) return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };

@@ -11,10 +11,16 @@ import { clearAway } from './clear-away.ts';
 import { scratchFolder } from './scratch.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { minutes: { type: 'string', default: '60' } },
-});
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options: { minutes: { type: 'string', default: '60' } } });
+  } catch (error) {
+    console.error((error as Error).message);
+    return process.exit(1);
+  }
+}
+
+const { values, positionals } = readArguments();
 const minutes = Number(values.minutes);
 const patterns = positionals.length > 0 ? positionals : ['test/matrix-*.test.ts', 'test/crash-points-*.test.ts'];
 const files = globSync(patterns, { cwd: root }).sort();
