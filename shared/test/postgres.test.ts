@@ -1,7 +1,15 @@
 // The PostgreSQL side of the chassis against a real server.
 import assert from 'node:assert/strict';
+import { randomUUIDv7 } from 'node:crypto';
 import { after, before, beforeEach, test } from 'node:test';
-import { createDatabase, type Database, inTransaction, type Transaction } from '@glasshouse/shared/postgres';
+import {
+  createConsumerDatabase,
+  createDatabase,
+  type Database,
+  HAS_BEGUN,
+  inTransaction,
+  type Transaction,
+} from '@glasshouse/shared/postgres';
 import { createTestPostgres, quietLogger } from '@glasshouse/shared/testing';
 
 let postgres: Awaited<ReturnType<typeof createTestPostgres>>;
@@ -62,7 +70,7 @@ test('a transaction: its first statement goes out with its beginning, and again 
       await write(tx, 'second');
       if (results.length < 3) throw Object.assign(new Error('could not serialize'), { code: '40001' });
     },
-    { text: 'insert into notes (text) values ($1)', values: ['first'] },
+    { text: `insert into notes (text) select $1::text where ${HAS_BEGUN}`, values: ['first'] },
   );
   assert.deepEqual(results, [1, 1, 1]);
   assert.deepEqual(await written(), ['first', 'second']);
@@ -74,4 +82,42 @@ test('a transaction: where its first statement fails, the work does not begin an
   for (let time = 0; time < 3; time += 1) await assert.rejects(begin(), /division by zero/);
   await inTransaction(database, (tx) => write(tx, 'after'));
   assert.deepEqual(await written(), ['after']);
+});
+
+test('a transaction: the failure that counts is the first one, whoever hears of its own first', async () => {
+  const later = async (work: Promise<unknown>) => {
+    await work.catch((error) => Promise.resolve().then(() => Promise.reject(error)));
+  };
+  const work = (tx: Transaction) =>
+    Promise.all([later(tx.query('select 1 / $1::integer', [0])), write(tx, 'behind it')]);
+  await assert.rejects(inTransaction(database, work), /division by zero/);
+});
+
+test('the inbox: where the transaction does not begin, its row is not written, and the event is handled when it comes again', async () => {
+  const eventId = randomUUIDv7();
+  const connect = database.pool.connect.bind(database.pool);
+  const withoutBeginning = async () => {
+    const client = await connect();
+    return new Proxy(client, {
+      get(target, name) {
+        const value = Reflect.get(target, name);
+        if (name !== 'query') return typeof value === 'function' ? value.bind(target) : value;
+        return (text: unknown, values: unknown) =>
+          target.query(String(text).startsWith('begin') ? 'select 1 / 0' : (text as string), values as unknown[]);
+      },
+    });
+  };
+  const inbox = createConsumerDatabase(database);
+  database.pool.connect = withoutBeginning as typeof database.pool.connect;
+  try {
+    await assert.rejects(
+      inbox.handleOnce(eventId, async () => assert.fail('it was handled')),
+      /division by zero/,
+    );
+  } finally {
+    database.pool.connect = connect;
+  }
+  assert.equal(await inbox.handleOnce(eventId, async (tx) => void (await write(tx, 'handled'))), true);
+  assert.equal(await inbox.handleOnce(eventId, async () => assert.fail('it was handled again')), false);
+  assert.deepEqual(await written(), ['handled']);
 });

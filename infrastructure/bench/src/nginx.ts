@@ -97,7 +97,7 @@ http {
     listen 127.0.0.1:${port};
     location / {
       proxy_pass http://service;
-      ${keepsConnections ? 'proxy_http_version 1.1; proxy_set_header Connection "";' : ''}
+      ${keepsConnections ? 'proxy_http_version 1.1; proxy_set_header Connection "";' : 'proxy_http_version 1.0; proxy_set_header Connection close;'}
     }
   }
 }

@@ -69,9 +69,7 @@ async function call(
       },
       ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
     }).catch((error) =>
-      giveUp(
-        `${values.url} does not answer (${error.cause?.code ?? error.message}): start the platform first, with npm start.`,
-      ),
+      giveUp(`${values.url} does not answer (${error.cause?.code ?? error.message}): has it been started?`),
     );
     const text = await response.text();
     const isBusy = response.status === 429 || response.status === 503;

@@ -26,12 +26,12 @@ export interface PlaceOrder {
  */
 export async function placeOrder(command: PlaceOrder, deps: Deps): Promise<Order> {
   const { request, userId, shippingAddress, paymentMethod } = command;
-  const [earlier, isAdmitted] = await Promise.all([findIdempotent(deps.db, request), deps.admission.admit()]);
+  const earlier = await findIdempotent(deps.db, request);
   if (earlier !== undefined) return getPlaced(earlier, deps);
 
   let items: OrderItem[];
   try {
-    if (!isAdmitted) throw tooManyPending();
+    if (!(await deps.admission.admit())) throw tooManyPending();
     items = await priceItems(command, deps);
   } catch (refusal) {
     // The same request may have been accepted meanwhile, in the last place or at the price of that moment.

@@ -6,6 +6,7 @@ import { classifyFailure, isDuplicateKey } from '../errors/index.ts';
 import type { OutboxRow } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
+import { backoffMs } from '../resilience/index.ts';
 import { observePool } from '../telemetry/index.ts';
 import { countConnections, watchCommands } from './watch.ts';
 
@@ -36,7 +37,6 @@ export interface Transaction extends Access {
 export type Db = Database | Transaction;
 
 const LIMIT_MS = 5_000;
-const CONNECT_AGAIN_MS = 500;
 const DUPLICATE_KEY_ATTEMPTS = 5;
 const COMMIT_ATTEMPTS = 5;
 /** How long an HTTP request may contend before its client is asked to come back. */
@@ -69,14 +69,16 @@ export function createDatabase(options: {
   let stopped = false;
   /** Once it has been connected the driver finds its server again by itself; after a first attempt that failed it never tries again. */
   const connect = async () => {
-    while (!stopped) {
+    for (let attempt = 0; !stopped; attempt += 1) {
       try {
         await client.connect();
+        // Stopped before the driver had anything to close.
+        if (stopped) await client.close();
         return;
       } catch (error) {
         if (stopped) return;
         logger.warn('the database could not be reached yet', { error });
-        await delay(CONNECT_AGAIN_MS, undefined, { ref: false });
+        await delay(200 + backoffMs(attempt, 200, 3_000), undefined, { ref: false });
       }
     }
   };

@@ -47,7 +47,15 @@ const DUPLICATE_KEY_ATTEMPTS = 5;
 /** How long an HTTP request may contend before its client is asked to come back. */
 const CONTENTION_LIMIT_MS = 20_000;
 
-const BEGIN = 'begin; select clock_timestamp() as now';
+/**
+ * A condition for what is sent together with the beginning of a transaction: should that fail, it would be a transaction of its own, and may change
+ * nothing.
+ */
+export const HAS_BEGUN = "current_setting('glasshouse.transaction', true) = 'begun'";
+
+const BEGIN = "begin; select clock_timestamp() as now, set_config('glasshouse.transaction', 'begun', true)";
+
+const IN_FAILED_TRANSACTION = '25P02';
 
 /** @param url postgres://role:password@host:port/database */
 export function createDatabase(options: {
@@ -95,6 +103,8 @@ export function createDatabase(options: {
   };
 }
 
+const codeOf = (error: unknown) => (error as { code?: unknown } | null)?.code;
+
 /** A statement with its values. */
 export interface Statement {
   text: string;
@@ -110,13 +120,14 @@ async function attempt<T>(
   const actions: (() => void)[] = [];
   let broken: Error | undefined;
   let hasEnded = false;
+  let firstFailure: unknown;
   // A connection that fails while it is checked out tells so by an event; without a listener it would end the process.
   const onError = (error: Error) => {
     broken = error;
   };
   client.on('error', onError);
   try {
-    // Two statements in one round trip: pg answers with one result each.
+    // All in one round trip; pg answers the first text, which is two statements, with one result each.
     // Before, not after: how long the answer lies here unread is nothing to the database.
     const begunAt = performance.now();
     const [begun, first] = await Promise.all([
@@ -132,7 +143,12 @@ async function attempt<T>(
       async query(text, values) {
         // Of several statements that went out together one may have failed: what would follow another must not run outside.
         if (hasEnded) throw new Error('this transaction has ended');
-        return runStatement(client, text, values);
+        try {
+          return await runStatement(client, text, values);
+        } catch (error) {
+          firstFailure ??= error;
+          throw error;
+        }
       },
       afterCommit: (action) => actions.push(action),
       outboxRows: [],
@@ -143,13 +159,15 @@ async function attempt<T>(
     if (tx.outboxRows.length > 0) for (const listener of database.outboxListeners) listener(tx.outboxRows);
     for (const action of actions) action();
     return result;
-  } catch (error) {
+  } catch (thrown) {
     hasEnded = true;
+    // Of several statements that went out together, one that came behind the one that failed may be heard of first.
+    const error = codeOf(thrown) === IN_FAILED_TRANSACTION ? firstFailure : thrown;
     await client.query('rollback').catch((failure) => {
       broken = failure;
     });
     // What it keeps prepared is of no more use.
-    if ((error as { code?: string }).code === '0A000') broken = error as Error;
+    if (codeOf(error) === '0A000') broken = error as Error;
     throw error;
   } finally {
     client.off('error', onError);
@@ -160,7 +178,7 @@ async function attempt<T>(
 /**
  * Runs `work` in a transaction (read committed), or within the one that is open. Where another transaction was faster (serialization failure,
  * deadlock, duplicate key, lock time-out) the work is done again, after a jittered pause. Committed once it resolves.
- * @param firstStatement goes out together with the beginning; `work` gets its result
+ * @param firstStatement goes out together with the beginning, under the condition `HAS_BEGUN`; `work` gets its result
  */
 export async function inTransaction<T>(
   db: Db,

@@ -2,7 +2,7 @@
 import type { ConsumerDatabase } from '../event-bus/index.ts';
 import type { Logger } from '../logger/index.ts';
 import type { Part } from '../process/index.ts';
-import { type Database, inTransaction, type Transaction } from './database.ts';
+import { type Database, HAS_BEGUN, inTransaction, type Transaction } from './database.ts';
 
 const PURGE_INTERVAL_MS = 3_600_000;
 /** Few enough rows for one statement's time limit. */
@@ -12,11 +12,15 @@ const PURGE_BATCH = 5_000;
 export function createConsumerDatabase(database: Database): ConsumerDatabase<Transaction> {
   return {
     handleOnce(eventId, work) {
-      const remember = { text: 'insert into inbox (event_id) values ($1) on conflict do nothing', values: [eventId] };
+      const remember = {
+        text: `insert into inbox (event_id) select $1::uuid where ${HAS_BEGUN} on conflict do nothing`,
+        values: [eventId],
+      };
       return inTransaction(
         database,
         async (tx, remembered) => {
-          if (remembered?.rowCount !== 1) return false;
+          if (remembered === undefined) throw new Error('nobody has looked into the inbox');
+          if (remembered.rowCount === 0) return false;
           await work(tx);
           return true;
         },

@@ -92,8 +92,9 @@ export function openLedger(file: string) {
   const refundedOf = db.prepare(
     "select coalesce(sum(amount), 0) as sum from refunds where payment_intent_id = ? and body ->> 'status' <> 'failed'",
   );
+  // `cross join` keeps the order of the tables: to have the order of positions for nothing, SQLite would go through all intents at each call.
   const processing = db.prepare(
-    'select body, rule_id, until from processing join payment_intents on id = payment_intent_id order by position',
+    'select body, rule_id, until from processing cross join payment_intents on id = payment_intent_id order by position',
   );
   const insertProcessing = db.prepare('insert into processing (payment_intent_id, rule_id, until) values (?, ?, ?)');
   const deleteProcessing = db.prepare('delete from processing where payment_intent_id = ?');
