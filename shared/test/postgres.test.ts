@@ -85,11 +85,21 @@ test('a transaction: where its first statement fails, the work does not begin an
 });
 
 test('a transaction: the failure that counts is the first one, whoever hears of its own first', async () => {
-  const later = async (work: Promise<unknown>) => {
-    await work.catch((error) => Promise.resolve().then(() => Promise.reject(error)));
+  const heardLate = async (statement: Promise<unknown>) => {
+    const outcome = await statement.then(
+      () => undefined,
+      (error) => error,
+    );
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    throw outcome;
   };
-  const work = (tx: Transaction) =>
-    Promise.all([later(tx.query('select 1 / $1::integer', [0])), write(tx, 'behind it')]);
+  const work = (tx: Transaction) => {
+    const both = Promise.all([heardLate(tx.query('select 1 / $1::integer', [0])), write(tx, 'behind it')]);
+    // Meanwhile both answers come, and so are read at once.
+    const until = performance.now() + 100;
+    while (performance.now() < until);
+    return both;
+  };
   await assert.rejects(inTransaction(database, work), /division by zero/);
 });
 
