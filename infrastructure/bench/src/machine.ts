@@ -43,7 +43,10 @@ export function describeCode(): string | undefined {
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   try {
-    const isChanged = git('status', '--porcelain', '--untracked-files=no').trim() !== '';
+    // But for the page that the figures go to.
+    const isChanged =
+      git('status', '--porcelain', '--untracked-files=no', '--', ':/', ':(top,exclude)docs/performance.md').trim() !==
+      '';
     return `commit ${git('rev-parse', '--short', 'HEAD').trim()}${isChanged ? ', with changes' : ''}`;
   } catch {
     return undefined;
