@@ -50,34 +50,35 @@ const factKey = (fact: Fact) => ({
   refundId: refundIdOf(fact) ?? null,
 });
 
-/** Whether there is a mail about this fact, in whatever state. */
-export async function hasMail(tx: Transaction, fact: Fact): Promise<boolean> {
-  return (await tx.collection<MailDocument>(COLLECTION).findOne(factKey(fact), tx.within)) !== null;
-}
-
-/** Remembers the present trace with the mail. */
-export async function insertMail(tx: Transaction, mail: Mail): Promise<void> {
+/**
+ * Remembers the present trace with the mail.
+ * @returns false, and does nothing, where there is a mail about this fact, in whatever state
+ */
+export async function insertMail(tx: Transaction, mail: Mail): Promise<boolean> {
   const { id, fact, subject, status, recipient, createdAt } = mail;
-  await tx.collection<MailDocument>(COLLECTION).insertOne(
+  const { upsertedCount } = await tx.collection<MailDocument>(COLLECTION).updateOne(
+    factKey(fact),
     {
-      _id: id,
-      ...factKey(fact),
-      userId: fact.data.userId,
-      factTime: new Date(fact.time),
-      data: fact.data,
-      subject,
-      status,
-      recipient: recipient ?? null,
-      createdAt,
-      sentAt: null,
-      cause: currentCause(),
-      attempts: 0,
-      nextAttemptAt: createdAt,
-      leaseToken: null,
-      leaseUntil: null,
+      $setOnInsert: {
+        _id: id,
+        userId: fact.data.userId,
+        factTime: new Date(fact.time),
+        data: fact.data,
+        subject,
+        status,
+        recipient: recipient ?? null,
+        createdAt,
+        sentAt: null,
+        cause: currentCause(),
+        attempts: 0,
+        nextAttemptAt: createdAt,
+        leaseToken: null,
+        leaseUntil: null,
+      },
     },
-    tx.within,
+    { upsert: true, ...tx.within },
   );
+  return upsertedCount === 1;
 }
 
 /** Makes the user's waiting mails due. @returns how many there were */

@@ -2,7 +2,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { inTransaction } from '@glasshouse/shared/mongo';
 import { lockAddress } from '../data/address-repository.ts';
-import { hasMail, insertMail } from '../data/mail-repository.ts';
+import { insertMail } from '../data/mail-repository.ts';
 import type { Deps } from '../deps.ts';
 import { type Fact, write } from '../domain/mail.ts';
 
@@ -13,9 +13,7 @@ export interface WriteMail {
 export async function writeMail({ fact }: WriteMail, { db, mailWorker }: Deps): Promise<void> {
   await inTransaction(db, async (tx) => {
     const { recipient, now } = await lockAddress(tx, fact.data.userId);
-    if (await hasMail(tx, fact)) return;
     const mail = write(randomUUIDv7(), fact, recipient, now);
-    await insertMail(tx, mail);
-    if (mail.status === 'due') tx.afterCommit(mailWorker.wake);
+    if ((await insertMail(tx, mail)) && mail.status === 'due') tx.afterCommit(mailWorker.wake);
   });
 }
