@@ -111,13 +111,16 @@ function candidates(collection: Collection, filter: Doc, most: number): Doc[] | 
   const bounds = boundsOf(filter);
   const byId = rangesOf({ fields: ['_id'], multikey: false }, bounds);
   if (byId) return byId.flatMap(({ low, high }) => collection.docs.getRange(low, high).map(([, doc]) => doc));
-  const plans = collection.indexes
-    .filter((index) => serves(index, filter, bounds))
-    .map((index) => ({ index, ranges: rangesOf(index, bounds) }));
-  if (!plans.some(({ ranges }) => ranges)) return undefined;
+  // Of indexes that begin alike one is enough: the same stretch of each holds the same documents.
+  const plans = new Map<string, { index: Index; ranges: Range[] }>();
+  for (const index of collection.indexes) {
+    const ranges = serves(index, filter, bounds) ? rangesOf(index, bounds) : undefined;
+    if (ranges) plans.set(`${index.fields[0]} ${ranges.map(({ low, high }) => low + high)}`, { index, ranges });
+  }
+  if (plans.size === 0) return undefined;
   for (let allowance = 100; ; allowance *= 10) {
-    for (const { index, ranges } of plans) {
-      const keys = ranges && keysWithin(index.entries, ranges, Math.min(allowance, most));
+    for (const { index, ranges } of plans.values()) {
+      const keys = keysWithin(index.entries, ranges, Math.min(allowance, most));
       if (keys) return [...lookUp(collection, keys)];
     }
     if (allowance >= most) return undefined;

@@ -363,7 +363,7 @@ function createRunner(options: PlatformOptions) {
           stage: 'service',
           command: process.execPath,
           // As in the containers.
-          args: ['--max-semi-space-size=8', 'src/main.ts'],
+          args: ['--max-semi-space-size=4', 'src/main.ts'],
           cwd: join(ROOT, service.name),
           env: await adjust(copy, env),
           logFile: logFile(name),
