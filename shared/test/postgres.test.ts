@@ -103,6 +103,15 @@ test('a transaction: the failure that counts is the first one, whoever hears of 
   await assert.rejects(inTransaction(database, work), /division by zero/);
 });
 
+test('a transaction: one of whose statements has failed is not taken for committed, even where the work went on', async () => {
+  const work = async (tx: Transaction) => {
+    await write(tx, 'lost');
+    await tx.query('select 1 / $1::integer', [0]).catch(() => {});
+  };
+  await assert.rejects(inTransaction(database, work), /division by zero/);
+  assert.deepEqual(await written(), []);
+});
+
 test('the inbox: where the transaction does not begin, its row is not written, and the event is handled when it comes again', async () => {
   const eventId = randomUUIDv7();
   const connect = database.pool.connect.bind(database.pool);

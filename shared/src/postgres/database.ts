@@ -154,6 +154,8 @@ async function attempt<T>(
       outboxRows: [],
     };
     const result = await work(tx, first);
+    // The server would answer a commit with a rollback, and no error.
+    if (firstFailure !== undefined) throw firstFailure;
     hasEnded = true;
     await runStatement(client, 'commit');
     if (tx.outboxRows.length > 0) for (const listener of database.outboxListeners) listener(tx.outboxRows);
