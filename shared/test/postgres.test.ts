@@ -48,15 +48,17 @@ test('a transaction: where one of several statements fails, the error is its own
 });
 
 test('a transaction: what follows a statement that went out with one that fails does not run outside', async () => {
+  const over = Promise.withResolvers<void>();
   let late: Promise<unknown> = Promise.resolve();
   const work = (tx: Transaction) => {
     late = write(tx, 'first').then(async () => {
-      for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+      await over.promise;
       await write(tx, 'late');
     });
     return Promise.all([late, tx.query('select 1 / $1::integer', [0])]);
   };
   await assert.rejects(inTransaction(database, work), /division by zero/);
+  over.resolve();
   await assert.rejects(late, /has ended/);
   assert.deepEqual(await written(), []);
 });
