@@ -114,6 +114,21 @@ test('a transaction: one of whose statements has failed is not taken for committ
   assert.deepEqual(await written(), []);
 });
 
+test('a connection: lost the moment that it is handed on, it fails the work of who gets it and does not end the process', async () => {
+  const held = await Promise.all([database.pool.connect(), database.pool.connect()]);
+  const waiting = inTransaction(database, (tx) => write(tx, 'on the other one'));
+  const [lost, other] = held;
+  // As when one packet brings the end of a statement and of the server.
+  lost.release();
+  try {
+    lost.emit('error', new Error('terminating connection due to administrator command'));
+  } finally {
+    other.release();
+  }
+  await waiting;
+  assert.deepEqual(await written(), ['on the other one']);
+});
+
 test('the inbox: where the transaction does not begin, its row is not written, and the event is handled when it comes again', async () => {
   const eventId = randomUUIDv7();
   const connect = database.pool.connect.bind(database.pool);

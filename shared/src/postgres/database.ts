@@ -85,6 +85,9 @@ export function createDatabase(options: {
     waiting: pool.waitingCount,
   }));
   pool.on('error', (error) => logger.warn('an idle database connection was lost', { error: error.message }));
+  // One that is lost while it is in use, or just being handed on, tells so by an event as well, which would end the process where nobody
+  // listens. Whoever uses it hears of it from their statements, and the pool takes none back that is of no more use.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return {
     kind: 'database',
     name: 'database',
@@ -121,11 +124,6 @@ async function attempt<T>(
   let broken: Error | undefined;
   let hasEnded = false;
   let firstFailure: unknown;
-  // A connection that fails while it is checked out tells so by an event; without a listener it would end the process.
-  const onError = (error: Error) => {
-    broken = error;
-  };
-  client.on('error', onError);
   try {
     // All in one round trip; pg answers the first text, which is two statements, with one result each.
     // Before, not after: how long the answer lies here unread is nothing to the database.
@@ -172,7 +170,6 @@ async function attempt<T>(
     if (codeOf(error) === '0A000') broken = error as Error;
     throw error;
   } finally {
-    client.off('error', onError);
     client.release(broken);
   }
 }
