@@ -1,7 +1,7 @@
 // What a client gets while services fail: circuits, time-outs, other copies, and nothing sent twice.
 import assert from 'node:assert/strict';
 import { request as startRequest } from 'node:http';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
 import { waitFor } from '@glasshouse/shared/testing';
 import {
@@ -218,9 +218,21 @@ test('resilience: with a copy gone, no call fails, not even one that changes som
   assert.equal(JSON.parse(chunked.body).body, text);
 });
 
+test('resilience: a connection that lies idle is ended by the gateway, before a service that stops would end it', async () => {
+  const products = await upstream();
+  const gateway = await gatewayTo([products]);
+  let socket: Socket | undefined;
+  products.behave((seen, response, request) => {
+    socket = request.socket;
+    echo(seen, response, request);
+  });
+  await get(gateway);
+  await waitFor('it has ended', () => socket?.readableEnded, 5_000);
+});
+
 test('resilience: what a service may have got is never sent again, to no copy', async () => {
   const [first, second] = [await upstream(), await upstream()];
-  const gateway = await gatewayTo([first, second], { UPSTREAM_TIMEOUT_MS: '500' });
+  const gateway = await gatewayTo([first, second], { UPSTREAM_TIMEOUT_MS: '2000' });
   const sent = () => first.seen.length + second.seen.length;
   for (const [behaviour, status] of [
     [breakOff, 503],

@@ -5,14 +5,18 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
 import { bodyTooLarge, HttpError, MAX_BODY_BYTES, requestMalformed } from '@glasshouse/shared/http';
+import { DRAIN_MS } from '@glasshouse/shared/process';
 import { currentCause } from '@glasshouse/shared/telemetry';
 import type { Request, Response } from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { hopByHopHeaders } from '../http/forwarded-headers.ts';
 import { answerMalformed, answerTooLarge } from '../http/problems.ts';
 
-/** Below the services' keepAliveTimeout (65 s): the side that closes an idle connection must be the one that would use it. */
-const IDLE_CONNECTION_MS = 30_000;
+/**
+ * Below the services' keepAliveTimeout, and below the time for which they take requests once they are told to stop: the side that closes an
+ * idle connection must be the one that would use it, or a request may go out on it while it closes.
+ */
+const IDLE_CONNECTION_MS = 0.8 * DRAIN_MS;
 const CONNECT_TIMEOUT_MS = 2_000;
 
 /** The service's fault. The client's faults are other errors. */

@@ -21,9 +21,10 @@ export interface Service {
 
 /**
  * How long a stop waits after `drain`, in milliseconds. A caller may just have sent a request on a connection that lay idle, and can't tell
- * whether it was lost; now it is answered, and the connection ends with the answer.
+ * whether it was lost; now it is answered, and the connection ends with the answer. A caller that ends its idle connections sooner never
+ * meets one that the service ends.
  */
-const DRAIN_MS = 500;
+export const DRAIN_MS = 500;
 
 /** Starts `parts` one after the other; stops them in the opposite order, each even where one before it failed. */
 export function createService(parts: readonly Part[], logger: Logger): Service {
