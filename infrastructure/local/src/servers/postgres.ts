@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { createProcessTable, type Log, type ManagedProcess, type ProcessTable, waitUntilUp } from '../processes.ts';
 import { onFreePort } from './ports.ts';
@@ -73,20 +74,37 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       ...[join(home.native, 'bin', 'postgres'), '-D', home.data],
       ...settings(port, fsync),
     ]);
-    const child = await processes.start({
-      name: 'postgres',
-      stage: 'server',
-      command,
-      args,
-      env: serverEnv(),
-      logFile,
-      port,
-      stopSignal: 'SIGINT',
-      ...runner.ids,
-    });
-    await waitUntilUp(child, logFile, () => answers(url));
+    const start = async () => {
+      const child = await processes.start({
+        name: 'postgres',
+        stage: 'server',
+        command,
+        args,
+        env: serverEnv(),
+        logFile,
+        port,
+        stopSignal: 'SIGINT',
+        ...runner.ids,
+      });
+      await waitUntilUp(child, logFile, () => answers(url));
+      return child;
+    };
+    const child = await onceChildrenHaveGone(start);
     return { url, port, pid: child.pid, process: child, stop: () => child.stop() };
   });
+}
+
+/** The children of a server that was killed notice it a moment later; until then a new one does not start on the same data. */
+async function onceChildrenHaveGone<T>(start: () => Promise<T>): Promise<T> {
+  const limit = Date.now() + 10_000;
+  for (;;) {
+    try {
+      return await start();
+    } catch (error) {
+      if (!String(error).includes('pre-existing shared memory block') || Date.now() > limit) throw error;
+      await sleep(100);
+    }
+  }
 }
 
 function settings(port: number, fsync: boolean): string[] {
