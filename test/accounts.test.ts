@@ -137,7 +137,9 @@ test('keys rotate: while people are logged in, nobody notices; then the old key 
   let [latest, lastOfOldKey] = [first, first];
   const admin = async () => {
     while (!isRotated) {
-      latest = (await refresh(gateways[1], latest.refreshToken)).body;
+      const { status, body } = await refresh(gateways[1], latest.refreshToken);
+      assert.equal(status, 200);
+      latest = body;
       if (kidOf(latest.accessToken) === oldKid) lastOfOldKey = latest;
     }
   };

@@ -33,7 +33,7 @@ before(async () => {
     portOffset: 2_400,
     ownBroker: true,
     // Long enough for an order on a busy machine, short enough to wait for.
-    env: { SAGA_TIMEOUT_S: '20', DEADLINE_SETTLE_MS: '1000' },
+    env: { SAGA_TIMEOUT_S: '40', DEADLINE_SETTLE_MS: '1000' },
   });
   shop = createShop(platform.gatewayUrl);
   [admin, alice] = await Promise.all([shop.admin(), shop.alice()]);

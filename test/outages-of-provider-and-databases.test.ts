@@ -11,7 +11,7 @@ const PRICE = 1_000;
 let world: OutageWorld;
 
 before(async () => {
-  world = await startOutageWorld({ portOffset: 1_500, env: { SAGA_TIMEOUT_S: '150' } });
+  world = await startOutageWorld({ portOffset: 1_500, env: { SAGA_TIMEOUT_S: '400' } });
 });
 after(async () => {
   await world?.stop();
@@ -36,11 +36,14 @@ test('the payment provider is down for a minute with 200 orders waiting: all are
   const backAt = performance.now() + 60_000;
   const placed = await world.placeOrders(customer, productId, 200);
   await delay(backAt - performance.now());
-  const payments = await world.paymentStatuses(customer);
+  const payments = await waitFor('all are known', async () => {
+    const statuses = await world.paymentStatuses(customer);
+    return statuses.length === placed.length && statuses;
+  });
   assert.deepEqual([payments.length, new Set(payments)], [200, new Set(['due'])]);
 
   await simulator.start();
-  await world.allFinal(customer, 45_000);
+  await world.allFinal(customer, 180_000);
   await assertAllPaidOnce(
     customer,
     placed.map(({ id }) => id),
@@ -69,7 +72,7 @@ async function takeAway(
   await waitFor('one is confirmed', () => world.hasOrders(customer, 'confirmed'), 60_000);
 
   await database.down();
-  world.broker.repeatLast(repeated);
+  await world.broker.repeatLast(repeated);
   await world.broker.consumersAre(0, services);
   await whileDown(load);
   await database.up();

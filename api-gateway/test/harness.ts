@@ -1,5 +1,6 @@
 // What the gateway's tests stand on: small services that do as they are told, and a gateway in front of them.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -8,9 +9,8 @@ import {
   type ServerResponse,
   request as startRequest,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { buffer, text } from 'node:stream/consumers';
-import { createClient, createTestKeys, type Reply, type TestKeys, waitFor } from '@glasshouse/shared/testing';
+import { createClient, createTestKeys, freePort, type Reply, type TestKeys, waitFor } from '@glasshouse/shared/testing';
 import { loadConfig } from '../src/config.ts';
 import { type UpstreamName, upstreamNames } from '../src/http/routes.ts';
 import { createApiGateway } from '../src/service.ts';
@@ -90,9 +90,12 @@ export async function startUpstream(behaviour: Behaviour = echo, jwks?: unknown)
       (givesKeys ? answer(200, jwks) : behave)(arrived, response, request);
     });
   });
-  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const port = await freePort();
+  const listen = async () => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  };
+  await listen();
   return {
     url: `http://127.0.0.1:${port}`,
     seen,
@@ -106,7 +109,7 @@ export async function startUpstream(behaviour: Behaviour = echo, jwks?: unknown)
       server.closeAllConnections();
       await closed;
     },
-    restart: () => listen(port),
+    restart: listen,
   };
 }
 

@@ -191,7 +191,7 @@ test('lastGood: an answer that breaks off is not kept', async () => {
 });
 
 test('lastGood: a copy that is too old is not sent', async () => {
-  const { products, get } = await start({ LAST_GOOD_MAX_AGE_S: '1' });
+  const { products, get } = await start({ LAST_GOOD_MAX_AGE_S: '3' });
   await get();
   products.behave(answer(503));
   assert.equal((await get()).status, 200);

@@ -3,23 +3,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request as startRequest } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { ConfigError } from '@glasshouse/shared/config';
-import { waitFor } from '@glasshouse/shared/testing';
+import { freePort, waitFor } from '@glasshouse/shared/testing';
 import { loadConfig } from '../src/config.ts';
 import { createApiGateway } from '../src/service.ts';
 import { startGateway, startPlatform, startUpstream } from './harness.ts';
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
 
 /** The process by itself, with nothing but these settings. */
 const startProcess = (env: Record<string, string>) =>
@@ -183,7 +174,9 @@ test('stop: a request that comes on an idle connection while the process ends is
   await waitFor('the process is up', async () => (await fetch(`${url}/health`)).ok);
   await get('/health');
   child.kill('SIGTERM');
-  await waitFor('it says so', async () => (await (await fetch(`${url}/ready`)).text()).includes('draining'));
+  const isDraining = async () => (await (await fetch(`${url}/ready`)).text()).includes('draining');
+  // For half a second only.
+  await waitFor('it says so', isDraining, 60_000, 20);
   assert.deepEqual(await get('/health'), { isReused: true, status: 200, connection: 'close' });
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });

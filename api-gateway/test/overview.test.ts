@@ -82,7 +82,7 @@ let platform: TestPlatform;
 let token: string;
 
 before(async () => {
-  platform = await startPlatform({ OVERVIEW_PART_TIMEOUT_MS: '1500', UPSTREAM_BREAKER_RESET_MS: '100' });
+  platform = await startPlatform({ OVERVIEW_PART_TIMEOUT_MS: '3000', UPSTREAM_BREAKER_RESET_MS: '100' });
   token = platform.keys.token(userId);
 });
 after(() => platform.stop());
@@ -227,7 +227,7 @@ test('overview: a part that is slow delays the answer by no more than its time-o
   const { body } = await overview();
   assert.deepEqual(body.unavailable, ['payment', 'products', 'notifications']);
   const took = performance.now() - startedAt;
-  assert.ok(took < 2 * 1500, `side by side, not one after the other: ${took} ms`);
+  assert.ok(took < 2 * 3000, `side by side, not one after the other: ${took} ms`);
 });
 
 test('overview: 100 products are asked for, a few at a time, each once', async (t) => {
@@ -292,8 +292,8 @@ test('overview: what takes longer than an overview waits is given up, and no cir
   }
   const { body: circuits } = await hasty.gateway.call('GET', '/ready');
   for (const name of slow) assert.equal(circuits[name], 'closed', name);
-  const asked = slow.flatMap((name) => hasty.upstreams[name].seen).length;
-  await waitFor('each question was given up', () => givenUp === asked);
+  const asked = () => slow.flatMap((name) => hasty.upstreams[name].seen).length;
+  await waitFor('each question was given up', () => givenUp === asked());
 });
 
 test('overview: many large ones together leave the catalogue room', async (t) => {
@@ -344,5 +344,5 @@ test('overview: a client that goes away takes its questions with it', async () =
   const startedAt = performance.now();
   request.destroy();
   await waitFor('both were told', () => closed === 2);
-  assert.ok(performance.now() - startedAt < 1400, 'before the time-out would have');
+  assert.ok(performance.now() - startedAt < 2900, 'before the time-out would have');
 });

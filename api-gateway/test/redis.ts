@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { waitFor } from '@glasshouse/shared/testing';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort, waitFor } from '@glasshouse/shared/testing';
 
 export interface TestRedis {
   url: string;
@@ -13,15 +13,6 @@ export interface TestRedis {
   /** It takes commands and says nothing, until it is resumed. */
   hang(): void;
   resume(): void;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const isListening = (port: number) =>

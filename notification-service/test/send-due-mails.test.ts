@@ -126,10 +126,12 @@ test('the database goes away when the mail server takes a mail: it is recorded l
     { $set: { leaseUntil: new Date(0) } },
   );
   [service, other] = await Promise.all([world.start(), world.start()]);
-  await waitFor('another copy has the mail', async () => {
+  const isTaken = async () => {
     const found = await mailDocuments().findOne({ userId: customer.userId });
     return found?.leaseToken !== takenBy?.leaseToken;
-  });
+  };
+  // From now on there are two seconds.
+  await waitFor('another copy has the mail', isTaken, 60_000, 20);
   proxy.restore();
   await assertSentOnce([order], 1);
   await Promise.all([copy.stop(), service.stop(), other.stop()]);

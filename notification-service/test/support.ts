@@ -1,7 +1,7 @@
 // The real service in process, on a database and a virtual host of its own, with a mail server that the tests play.
 import { randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import {
   type CloudEvent,
@@ -18,6 +18,7 @@ import {
   createTestBroker,
   createTestKeys,
   createTestMongo,
+  freePort,
   quietLogger,
   testEvent,
   waitFor,
@@ -33,7 +34,7 @@ async function startMailServer() {
   const mails: Email[] = [];
   const sockets = new Set<Socket>();
   let smtp: SMTPServer | undefined;
-  let port = 0;
+  const port = await freePort();
   const mailServer = {
     url: '',
     /** What was taken, in order of arrival. */
@@ -69,7 +70,6 @@ async function startMailServer() {
       });
       server.listen(port, '127.0.0.1');
       await once(server.server, 'listening');
-      port = (server.server.address() as AddressInfo).port;
       mailServer.url = `smtp://127.0.0.1:${port}`;
       smtp = server;
     },

@@ -229,6 +229,7 @@ test('database gone: alive but not ready; what is told meanwhile is charged once
 test('stop: a charge under way is finished and told', async () => {
   await service.stop();
   const stopping = await world.start();
+  await waitFor('it can publish', async () => (await stopping.call('GET', '/ready')).body.broker === 'up');
   const order = world.anOrder();
   const answer = gate();
   world.provider.behave = (call) => (isConfirm(call) ? { after: answer.wait } : 'pass');

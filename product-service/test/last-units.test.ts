@@ -33,7 +33,7 @@ async function placeAtOnce(orders: Order[]): Promise<{ reserved: Order[]; reject
   await Promise.all(orders.map((order) => world.tell(order.created())));
   const answersTo = ({ orderId }: Order) =>
     world.broker.events.filter(({ source, subject }) => source === 'product-service' && subject === orderId);
-  await waitFor('an answer to each order', () => orders.every((order) => answersTo(order).length > 0), 30_000);
+  await waitFor('an answer to each order', () => orders.every((order) => answersTo(order).length > 0));
   for (const order of orders) assert.equal(answersTo(order).length, 1);
   const isReserved = ({ orderId }: Order) => world.broker.eventsOf(inventoryReserved, orderId).length === 1;
   return { reserved: orders.filter(isReserved), rejected: orders.filter((order) => !isReserved(order)) };

@@ -47,7 +47,7 @@ export const aBody = (overrides: Record<string, unknown> = {}) => ({
 
 /** The events of one order, as order-service tells them. */
 export function anOrder(items: ItemQuantity[], options: { orderId?: string; userId?: string; payInMs?: number } = {}) {
-  const { orderId = randomUUIDv7(), userId = randomUUIDv7(), payInMs = 60_000 } = options;
+  const { orderId = randomUUIDv7(), userId = randomUUIDv7(), payInMs = 600_000 } = options;
   const unitPrice = { amount: 100, currency: 'USD' };
   const quantity = items.reduce((sum, item) => sum + item.quantity, 0);
   const priced = {

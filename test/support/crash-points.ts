@@ -191,11 +191,8 @@ function insist(call: () => Promise<Reply>, ...expected: number[]): Promise<Repl
   );
 }
 
-/** Asks for something, once or again and again. */
-type Ask = <T>(look: () => Promise<T>) => Promise<T>;
-const once: Ask = (look) => look();
 /** As customers do while a copy is stopped: whoever meets it gets no answer, and the next one is asked. */
-const untilAnswered: Ask = async (look) =>
+const untilAnswered = async <T>(look: () => Promise<T>): Promise<T> =>
   (await waitFor('an answer', async () => ({ answer: await look() }), LONGEST_MS, TRY_AGAIN_MS)).answer;
 
 /** The people of the stories, on a running platform. */
@@ -213,13 +210,13 @@ export async function createCast(platform: Platform) {
   };
 
   /** What the services say. */
-  const readHttpBooks = async ({ orderId = '', items }: Purchase, ask: Ask) => {
+  const readHttpBooks = async ({ orderId = '', items }: Purchase) => {
     const [order, timeline, payment, mails, ...stock] = await Promise.all([
-      ask(() => shop.orderOf(admin, orderId)),
-      ask(() => shop.timelineOf(admin, orderId)),
-      ask(() => shop.paymentOf(admin, orderId)),
-      ask(() => shop.mailsOf(admin, orderId)),
-      ...items.map(({ productId }) => ask(() => shop.stockOf(productId))),
+      untilAnswered(() => shop.orderOf(admin, orderId)),
+      untilAnswered(() => shop.timelineOf(admin, orderId)),
+      untilAnswered(() => shop.paymentOf(admin, orderId)),
+      untilAnswered(() => shop.mailsOf(admin, orderId)),
+      ...items.map(({ productId }) => untilAnswered(() => shop.stockOf(productId))),
     ]);
     return {
       status: order.status,
@@ -260,10 +257,10 @@ export async function createCast(platform: Platform) {
   };
 
   /** Which ending the services' books show. @throws where they show none of this story, or another one than before */
-  const readEnding = async (purchase: Purchase, story: Story, ask: Ask): Promise<Ending> => {
+  const readEnding = async (purchase: Purchase, story: Story): Promise<Ending> => {
     const first: Ending = endings[story];
     const possible = purchase.ending ? [purchase.ending] : [first, first.orElse ?? first];
-    const books = await readHttpBooks(purchase, ask);
+    const books = await readHttpBooks(purchase);
     const found = possible.find((ending) => isDeepStrictEqual(books, expectedHttpBooks(purchase, ending)));
     if (found === undefined) assert.deepEqual(books, expectedHttpBooks(purchase, possible[0] ?? first));
     return found ?? first;
@@ -271,7 +268,7 @@ export async function createCast(platform: Platform) {
 
   /** @param mostCopies of one mail, all with the same Message-ID */
   const assertBooks = async (purchase: Purchase, story: Story, mostCopies = 1): Promise<void> => {
-    purchase.ending = await readEnding(purchase, story, once);
+    purchase.ending = await readEnding(purchase, story);
     await assertOutside(purchase, purchase.ending, mostCopies);
   };
 
@@ -281,7 +278,7 @@ export async function createCast(platform: Platform) {
     // Few calls until a look at everything is worth it: many orders are waited for at once.
     const isOver = async () => (await shop.orderOf(admin, orderId)).status === status;
     await waitFor(`order ${orderId} is ${status}`, isOver, LONGEST_MS, LOOK_AGAIN_MS);
-    const agree = () => readEnding(purchase, story, untilAnswered);
+    const agree = () => readEnding(purchase, story);
     purchase.ending = await waitFor(`all books agree on order ${orderId}`, agree, LONGEST_MS, LOOK_AGAIN_MS);
     await assertOutside(purchase, purchase.ending, mostCopies);
   };

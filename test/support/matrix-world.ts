@@ -13,7 +13,7 @@ import { startTestPlatform } from './platform.ts';
 import { type Customer, createShop } from './shop.ts';
 
 /** Long enough for nearly every order to come to its end; what the deadline overtakes is walked again. */
-const SAGA_TIMEOUT_S = 10;
+const SAGA_TIMEOUT_S = 20;
 /** How many orders are under way at once; those that wait for the deadline do not count. */
 const AT_ONCE = 14;
 /** Between two looks at the databases. */

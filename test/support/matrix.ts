@@ -12,8 +12,8 @@ import { createWorld, type World } from './matrix-world.ts';
 
 /** Shown of many that are alike. */
 const MOST_SHOWN = 3;
-/** How long the broker may take to say that its queues are empty: it counts once a second. */
-const CLEAN_WITHIN_MS = 30_000;
+/** How long the broker may take to say that its queues are empty, and the orders under way to make room for a look. */
+const CLEAN_WITHIN_MS = 120_000;
 const LOOK_AGAIN_MS = 400;
 
 const ordersOf = ({ orders }: Ending) => Object.values(orders).reduce((sum, count) => sum + count, 0);

@@ -67,7 +67,7 @@ export async function startOutageWorld(options: { portOffset: number; env: Recor
     for (;;) {
       const { status, body } = await shop.placeOrder(customer, { items: [{ productId, quantity: 1 }], key });
       if (status === 201) return body;
-      const mayAskAgain = (status === 503 || status === 504) && performance.now() < givesUpAt;
+      const mayAskAgain = [429, 503, 504].includes(status) && performance.now() < givesUpAt;
       assert.ok(mayAskAgain, `an order is answered with ${status}: ${JSON.stringify(body)}`);
       await delay(LOOK_INTERVAL_MS);
     }
@@ -258,9 +258,8 @@ async function tapBroker(url: string) {
         );
     },
     /** Tells the last event of a type once more: consumers have to look it up, and so to ask their database. */
-    repeatLast(type: string): void {
-      const message = last.get(type);
-      if (message === undefined) throw new Error(`no ${type} was told yet`);
+    async repeatLast(type: string): Promise<void> {
+      const message = await waitFor(`${type} is told`, () => last.get(type));
       const { messageId, headers } = message.properties;
       channel.publish(EVENT_EXCHANGE, type, message.content, { persistent: true, messageId, headers });
     },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createTestVhost, waitFor } from '@glasshouse/shared/testing';
 import { killAll } from '../../infrastructure/local/src/clear-away.ts';
 import { type Platform, startPlatform } from '../../infrastructure/local/src/platform.ts';
-import { createProcessTable } from '../../infrastructure/local/src/processes.ts';
+import { createProcessTable, lastLines } from '../../infrastructure/local/src/processes.ts';
 import { removePostgres, takenPortsLine } from '../../infrastructure/local/src/servers/index.ts';
 import { platformPorts, type Replicas } from '../../infrastructure/local/src/services.ts';
 import { cacheDir, commonEnv } from './platform-env.ts';
@@ -76,7 +76,11 @@ export async function startTestPlatform(options: {
       }),
       ...options.env,
     },
-    log: () => {},
+    log(line) {
+      // Nobody has killed it: whatever fails next, this is why.
+      const [, name] = /^(\S+) ended by itself \(exit code [1-9]/.exec(line) ?? [];
+      if (name !== undefined) process.stderr.write(`${line}:\n${lastLines(join(dir, 'logs', `${name}.log`))}\n`);
+    },
     processes,
     restart: false,
     fsync: false,

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { createServer, connect as openSocket, type Server, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { createTestBroker, createTestPostgres, waitFor } from '@glasshouse/shared/testing';
+import { createTestBroker, createTestPostgres, freePort, waitFor } from '@glasshouse/shared/testing';
 import { logIn, migrations, problemOf, registerSomebody, startCopy, testSettings } from './support.ts';
 
 /** A door to `target` that can be shut. */
 async function createDoor(target: URL) {
   const sockets = new Set<Socket>();
   let server: Server | undefined;
-  let port = 0;
+  const port = await freePort();
   const open = () =>
-    new Promise<void>((resolve) => {
+    new Promise<void>((resolve, reject) => {
       server = createServer((inner) => {
         const outer = openSocket(Number(target.port), target.hostname);
         for (const socket of [inner, outer]) {
@@ -24,11 +24,8 @@ async function createDoor(target: URL) {
           });
         }
         inner.pipe(outer).pipe(inner);
-      }).listen(port, '127.0.0.1', () => {
-        const address = server?.address();
-        if (typeof address === 'object' && address !== null) port = address.port;
-        resolve();
       });
+      server.once('error', reject).listen(port, '127.0.0.1', resolve);
     });
   const shut = () =>
     new Promise<void>((resolve) => {

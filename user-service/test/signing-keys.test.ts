@@ -198,7 +198,9 @@ test('keys rotate: on a database without a key, while copies start, one key sign
     runProcess('keys.ts', env, 'rotate'),
   ]);
   const haveWaited = waitFor('four that wait for the lock', async () => {
-    const { rowCount } = await empty.pool.query("select from pg_locks where locktype = 'advisory' and not granted");
+    const { rowCount } = await empty.pool.query(
+      "select from pg_locks join pg_database on pg_database.oid = database and datname = current_database() where locktype = 'advisory' and not granted",
+    );
     return rowCount === 4;
   })
     .catch(() => false)

@@ -1,7 +1,7 @@
 // What component tests stand on: a fresh database, a fresh virtual host, keys to sign tokens with, and waiting for conditions.
 // The servers are real; `npm test` starts them and names them in TEST_POSTGRES_URL, TEST_MONGO_URL, TEST_RABBITMQ_URL and TEST_RABBITMQ_MANAGEMENT_URL.
 // What a test does not use is not loaded: there are many of them, most in a process of their own.
-import { generateKeyPairSync, randomBytes, randomUUIDv7 } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomInt, randomUUIDv7 } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -51,7 +51,9 @@ export async function waitFor<T>(
   const endsAt = performance.now() + timeoutMs;
   let failure: unknown;
   let pause = FIRST_PAUSE_MS;
-  while (performance.now() < endsAt) {
+  for (;;) {
+    // A last look when the time is over: this process itself may have been kept from looking.
+    const isLast = performance.now() >= endsAt;
     try {
       const value = await condition();
       if (value !== undefined && value !== false) return value as Exclude<T, false | undefined>;
@@ -59,10 +61,26 @@ export async function waitFor<T>(
     } catch (error) {
       failure = error;
     }
+    if (isLast) throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`, { cause: failure });
     await delay(pause);
     pause = Math.min(pause * 2, pauseMs);
   }
-  throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`, { cause: failure });
+}
+
+/**
+ * A port that nobody listens on, and that stays so while its server is away for a while: it is below those that the system gives to whoever
+ * asks for any.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(21_000, 32_000);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const probe = createServer();
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /** A new PostgreSQL database with the migrations of `dir` applied. */
@@ -117,6 +135,8 @@ export interface TestBroker {
   sendToQueue(queue: string, content: Buffer, headers?: Record<string, unknown>): Promise<void>;
   /** Ready and unacknowledged messages of a queue. */
   depth(queue: string): Promise<{ ready: number; unacked: number }>;
+  /** How many consume from a queue now. */
+  consumers(queue: string): Promise<number>;
   /** Takes one message off a queue. */
   take(
     queue: string,
@@ -209,6 +229,7 @@ export async function createTestBroker(...services: ServiceName[]): Promise<Test
       )) as Record<string, number>;
       return { ready: messages_ready, unacked: messages_unacknowledged };
     },
+    consumers: async (queue) => (await channel.checkQueue(queue)).consumerCount,
     async take(queue) {
       const message = await channel.get(queue, { noAck: true });
       if (message === false) return undefined;

@@ -123,7 +123,7 @@ test(
 );
 
 test('the lock: who wants the same document does not wait for it', only, async (t) => {
-  const { client, rows, stop } = await startedWith(t, { lockWaitMs: 10_000, transactionLifetimeLimitSeconds: 1 });
+  const { client, rows, stop } = await startedWith(t, { lockWaitMs: 20_000, transactionLifetimeLimitSeconds: 5 });
   await rows.insertOne({ _id: 'a' });
   const [one, two] = [client.startSession(), client.startSession()];
   for (const session of [one, two]) session.startTransaction();
@@ -232,7 +232,7 @@ test('data: is there after a clean restart, with collections, indexes and every 
 test('SIGKILL: what was acknowledged is there, what was not committed is not', only, async (t) => {
   const dir = await folder(t);
   const first = await spawned(t, dir);
-  const client = new MongoClient(first.url, { serverSelectionTimeoutMS: 500, retryWrites: false });
+  const client = new MongoClient(first.url, { serverSelectionTimeoutMS: 5_000, retryWrites: false });
   const rows = client.db('test').collection<Row>('rows');
   const pairs = client.db('pairs').collection<Row>('rows');
   const acknowledged: string[] = [];
@@ -260,7 +260,7 @@ test('SIGKILL: what was acknowledged is there, what was not committed is not', o
     }
   };
   const work = [inserting(1), inserting(2), inserting(3), transferring()].map((each) => each.catch(() => {}));
-  await until(() => acknowledged.length >= 300 && committed.length >= 60);
+  await until(() => acknowledged.length >= 300 && committed.length >= 60, 60_000);
   await ended(first.child, 'SIGKILL');
   await Promise.all(work);
   await client.close();
