@@ -337,12 +337,12 @@ test('overview: a client that goes away takes its questions with it', async () =
   const { port } = platform.gateway;
   const request = startRequest({ port, host: '127.0.0.1', path: PATH, headers: { authorization: `Bearer ${token}` } });
   request.on('error', () => {});
+  const startedAt = performance.now();
   request.end();
   const asked = () =>
     platform.upstreams['payment-service'].seen.length + platform.upstreams['notification-service'].seen.length;
   await waitFor('both were asked', () => asked() === 2);
-  const startedAt = performance.now();
   request.destroy();
   await waitFor('both were told', () => closed === 2);
-  assert.ok(performance.now() - startedAt < 2900, 'before the time-out would have');
+  assert.ok(performance.now() - startedAt < 3000, 'before the time-out would have');
 });

@@ -1,8 +1,9 @@
 // What a client gets while services fail: circuits, time-outs, other copies, and nothing sent twice.
 import assert from 'node:assert/strict';
 import { request as startRequest } from 'node:http';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { afterEach, test } from 'node:test';
+import { DRAIN_MS } from '@glasshouse/shared/process';
 import { waitFor } from '@glasshouse/shared/testing';
 import {
   answer,
@@ -221,13 +222,23 @@ test('resilience: with a copy gone, no call fails, not even one that changes som
 test('resilience: a connection that lies idle is ended by the gateway, before a service that stops would end it', async () => {
   const products = await upstream();
   const gateway = await gatewayTo([products]);
-  let socket: Socket | undefined;
+  let idleMs = Number.POSITIVE_INFINITY;
   products.behave((seen, response, request) => {
-    socket = request.socket;
+    let idleSince = 0;
+    response.on('finish', () => {
+      idleSince = performance.now();
+    });
+    request.socket.on('end', () => {
+      idleMs = performance.now() - idleSince;
+    });
     echo(seen, response, request);
   });
-  await get(gateway);
-  await waitFor('it has ended', () => socket?.readableEnded, 5_000);
+  await waitFor('one has ended in time, whatever else the machine does', async () => {
+    idleMs = Number.POSITIVE_INFINITY;
+    await get(gateway);
+    await waitFor('it has ended', () => Number.isFinite(idleMs), 5_000);
+    return idleMs < DRAIN_MS;
+  });
 });
 
 test('resilience: what a service may have got is never sent again, to no copy', async () => {

@@ -130,7 +130,7 @@ test('the database goes away when the mail server takes a mail: it is recorded l
     const found = await mailDocuments().findOne({ userId: customer.userId });
     return found?.leaseToken !== takenBy?.leaseToken;
   };
-  // From now on there are two seconds.
+  // Two seconds later that one looks whether the first has recorded it.
   await waitFor('another copy has the mail', isTaken, 60_000, 20);
   proxy.restore();
   await assertSentOnce([order], 1);

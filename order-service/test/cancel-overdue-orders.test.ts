@@ -52,9 +52,13 @@ const setPayBy = ({ orderId }: Placed, ago: string) =>
   ]);
 
 test('deadline: a pending order past it is cancelled with `timeout`, in the trace that began it; others stay as they are', async () => {
-  const service = await world.start(impatient);
-  const paid = await placeOrder(service);
+  const first = await world.start(patient);
+  const paid = await placeOrder(first);
   await capture(paid);
+  await waitFor('it is confirmed', async () => (await statusOf(paid)) === 'confirmed');
+  await first.stop();
+  await setPayBy(paid, '1 minute');
+  const service = await world.start(impatient);
   const overdue = await placeOrder(service);
   const event = await waitFor('it is cancelled', () => world.broker.eventsOf(orderCancelled, overdue.orderId)[0]);
   assert.deepEqual(event.data, { orderId: overdue.orderId, userId: overdue.userId, cancelReason: 'timeout' });
@@ -109,7 +113,6 @@ test('deadline: nobody is cancelled while messages wait behind one that takes it
   await setPayBy(paid, '0 seconds');
   await pastDeadline(paid, 1_000);
   assert.equal(await statusOf(paid), 'pending', 'its capture waits in the queue');
-  assert.equal(await statusOf(slow), 'pending');
   await blocker.query('commit');
   await waitFor('the slow one is cancelled', async () => (await statusOf(slow)) === 'cancelled');
   assert.equal(await statusOf(paid), 'confirmed');
@@ -171,7 +174,6 @@ test('deadline: one look is not enough, for another copy may hold a message; a q
   assert.equal(await statusOf(first), 'pending', 'the looks before the queue filled again do not count');
   // Overdue only since the first look of the row: not cancelled with it.
   await setPayBy(later, '0 seconds');
-  const soon = 20;
   await waitFor(
     'the first is cancelled',
     async () => {
@@ -179,7 +181,7 @@ test('deadline: one look is not enough, for another copy may hold a message; a q
       return (await statusOf(first)) === 'cancelled';
     },
     60_000,
-    soon,
+    20,
   );
   assert.equal(await statusOf(later), 'pending');
   await waitFor('the later one is cancelled in its turn', async () => {

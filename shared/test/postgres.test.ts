@@ -1,6 +1,7 @@
 // The PostgreSQL side of the chassis against a real server.
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
 import { after, before, beforeEach, test } from 'node:test';
 import {
   createConsumerDatabase,
@@ -11,6 +12,7 @@ import {
   type Transaction,
 } from '@glasshouse/shared/postgres';
 import { createTestPostgres, quietLogger } from '@glasshouse/shared/testing';
+import type pg from 'pg';
 
 let postgres: Awaited<ReturnType<typeof createTestPostgres>>;
 let database: Database;
@@ -116,16 +118,19 @@ test('a transaction: one of whose statements has failed is not taken for committ
 
 test('a connection: lost the moment that it is handed on, it fails the work of who gets it and does not end the process', async () => {
   const held = await Promise.all([database.pool.connect(), database.pool.connect()]);
-  const waiting = inTransaction(database, (tx) => write(tx, 'on the other one'));
-  const [lost, other] = held;
+  const waiting = inTransaction(database, () => assert.fail('it began'));
+  const [lost, other] = held as unknown as (pg.PoolClient & { connection: EventEmitter })[];
+  assert.ok(lost && other);
   // As when one packet brings the end of a statement and of the server.
   lost.release();
   try {
-    lost.emit('error', new Error('terminating connection due to administrator command'));
+    lost.connection.emit('error', new Error('terminating connection due to administrator command'));
   } finally {
     other.release();
   }
-  await waiting;
+  await assert.rejects(waiting, /not queryable/);
+  assert.equal(database.pool.totalCount, 1, 'the lost one is gone');
+  await inTransaction(database, (tx) => write(tx, 'on the other one'));
   assert.deepEqual(await written(), ['on the other one']);
 });
 

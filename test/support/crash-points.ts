@@ -318,10 +318,10 @@ export async function createCast(platform: Platform) {
       stock: item.stock,
     };
     const headers = { 'x-request-id': requestId };
-    for (let look = 1; item.productId === ''; look += 1) {
+    const path = `/api/v1/products?search=${encodeURIComponent(name)}`;
+    while (item.productId === '') {
       const { status } = await shop.call('POST', '/api/v1/products', { token: admin.token, headers, body });
-      // Who got no answer looks whether it is there, with a question of its own: the gateway may have kept the answer to the last one.
-      const path = `/api/v1/products?search=${encodeURIComponent(name)}&limit=${look}`;
+      // Who got no answer looks whether it is there.
       const { body: found } = await insist(() => shop.call('GET', path), 200);
       item.productId = found.items.find((product: { name: string }) => product.name === name)?.id ?? '';
       // Where the service was away before (503) nothing was made, and it is asked again.
@@ -386,7 +386,7 @@ export async function createCast(platform: Platform) {
       accepted.catch(() => {});
       try {
         // A story that fails before says why.
-        const failed = accepted.then(() => Promise.withResolvers<never>().promise);
+        const failed = accepted.then(() => new Promise<never>(() => {}));
         const comesThere = waitFor(`${place.service} comes there`, () => halts.haltedAt(point), LONGEST_MS);
         const pid = await Promise.race([comesThere, failed]);
         return { pid, accepted };

@@ -324,10 +324,11 @@ describe('redrive', () => {
     const ids = Array.from({ length: 1_000 }, () => randomUUIDv7());
     for (const messageId of ids) await park(ORDERS, 'not JSON', { messageId });
     const child = spawnDeadLetters(env, ['redrive', '--all']);
+    const ended = once(child, 'exit');
     // It tells of each that has moved.
-    await once(child.stdout, 'data');
+    await Promise.race([once(child.stdout, 'data'), ended]);
     child.kill('SIGKILL');
-    await once(child, 'exit');
+    await ended;
     const { moved, parked } = await waitFor('the broker has taken back what was taken', async () => {
       const [main, dead] = await Promise.all(
         [queueOf(ORDERS), deadQueueOf(ORDERS)].map((one) => channel.checkQueue(one)),

@@ -21,8 +21,8 @@ export interface Service {
 
 /**
  * How long a stop waits after `drain`, in milliseconds. A caller may just have sent a request on a connection that lay idle, and can't tell
- * whether it was lost; now it is answered, and the connection ends with the answer. A caller that ends its idle connections sooner never
- * meets one that the service ends.
+ * whether it was lost; now it is answered, and the connection ends with the answer. A caller that ends its idle connections sooner
+ * hardly ever meets one that the service ends.
  */
 export const DRAIN_MS = 500;
 

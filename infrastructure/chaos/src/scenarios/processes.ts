@@ -54,8 +54,8 @@ const kills = allServices.map(
 );
 
 /**
- * Waits as a rollout does, for 5 s at most, until every gateway trusts all copies of a service: the circuit of one that was just away may
- * still be open, and then there would be none left to ask.
+ * Waits, for 5 s at most, until every gateway trusts all copies of a service: the circuit of one that was just away may still be open, and
+ * then there would be none left to ask.
  */
 async function untilTrusted(service: string, gatewayUrls: string[]): Promise<void> {
   const isTrusted = async (url: string) => {
