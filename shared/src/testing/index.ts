@@ -135,8 +135,6 @@ export interface TestBroker {
   sendToQueue(queue: string, content: Buffer, headers?: Record<string, unknown>): Promise<void>;
   /** Ready and unacknowledged messages of a queue. */
   depth(queue: string): Promise<{ ready: number; unacked: number }>;
-  /** How many consume from a queue now. */
-  consumers(queue: string): Promise<number>;
   /** Takes one message off a queue. */
   take(
     queue: string,
@@ -229,7 +227,6 @@ export async function createTestBroker(...services: ServiceName[]): Promise<Test
       )) as Record<string, number>;
       return { ready: messages_ready, unacked: messages_unacknowledged };
     },
-    consumers: async (queue) => (await channel.checkQueue(queue)).consumerCount,
     async take(queue) {
       const message = await channel.get(queue, { noAck: true });
       if (message === false) return undefined;

@@ -54,13 +54,13 @@ const kills = allServices.map(
 );
 
 /**
- * Waits, for 5 s at most, until every gateway trusts all copies of a service: the circuit of one that was just away may still be open, and
- * then there would be none left to ask.
+ * Waits, for 5 s at most, until every gateway would ask all copies of a service: the circuit of one that was just away may still be open,
+ * and then there would be none left to ask.
  */
 async function untilTrusted(service: string, gatewayUrls: string[]): Promise<void> {
   const isTrusted = async (url: string) => {
     const circuits = (await (await fetch(`${url}/ready`)).json()) as Record<string, string>;
-    return !circuits[service]?.includes('open');
+    return !circuits[service]?.split(', ').includes('open');
   };
   for (let looks = 0; looks < 50; looks += 1) {
     if ((await Promise.all(gatewayUrls.map(isTrusted))).every(Boolean)) return;
