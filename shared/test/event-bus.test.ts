@@ -287,23 +287,34 @@ test('consumer: pauses while the database is down, gives back what it holds, par
 
 test('consumer: a stop lets what is under way end, and leaves the rest in the queue', async () => {
   await Promise.all(services.splice(0).map((service) => service.stop()));
-  // One at a time: the broker hears of the stop before it may hand out another.
-  const { service } = await startConsumer(undefined, 1);
-  const slow = cancelled();
-  const entered = Promise.withResolvers<void>();
-  const release = Promise.withResolvers<void>();
-  mischief.set(slow.data.orderId, () => {
-    entered.resolve();
-    return release.promise;
-  });
-  await broker.publish(slow);
-  await entered.promise;
+  const { service } = await startConsumer(undefined, 2);
+  const hold = async () => {
+    const event = cancelled();
+    const [entered, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    mischief.set(event.data.orderId, () => {
+      entered.resolve();
+      return release.promise;
+    });
+    await broker.publish(event);
+    await entered.promise;
+    return { orderId: event.data.orderId, release: () => release.resolve() };
+  };
+  const [first, second] = [await hold(), await hold()];
   const stopped = service.stop();
   const late = cancelled();
-  await broker.publish(late);
-  release.resolve();
+  try {
+    await broker.publish(late);
+    first.release();
+    await waitFor('there is room for another', async () => {
+      const { ready, unacked } = await broker.depth(MAIN);
+      return ready === 1 && unacked === 1;
+    });
+  } finally {
+    first.release();
+    second.release();
+  }
   await stopped;
-  assert.equal(await handled(slow.data.orderId), 1);
+  assert.deepEqual(await Promise.all([first, second].map(({ orderId }) => handled(orderId))), [1, 1]);
   assert.equal(await handled(late.data.orderId), undefined);
   await waitFor('only the late one waits', async () => (await broker.depth(MAIN)).ready === 1);
 });
