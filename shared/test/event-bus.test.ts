@@ -287,11 +287,19 @@ test('consumer: pauses while the database is down, gives back what it holds, par
 
 test('consumer: a stop lets what is under way end, and leaves the rest in the queue', async () => {
   await Promise.all(services.splice(0).map((service) => service.stop()));
-  const { service } = await startConsumer(undefined, 2);
+  /** What holds an event before its transaction begins, which would not last as long. */
+  const holds = new Map<string, () => Promise<void>>();
+  const holding = (real: ConsumerDatabase<Transaction>): Partial<ConsumerDatabase<Transaction>> => ({
+    async handleOnce(eventId, work) {
+      await holds.get(eventId)?.();
+      return real.handleOnce(eventId, work);
+    },
+  });
+  const { service } = await startConsumer(holding, 2);
   const hold = async () => {
     const event = cancelled();
     const [entered, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    mischief.set(event.data.orderId, () => {
+    holds.set(event.id, () => {
       entered.resolve();
       return release.promise;
     });
