@@ -11,7 +11,7 @@ const PRICE = 1_000;
 let world: OutageWorld;
 
 before(async () => {
-  world = await startOutageWorld({ portOffset: 1_500, env: { SAGA_TIMEOUT_S: '400' } });
+  world = await startOutageWorld({ portOffset: 1_500, env: { SAGA_TIMEOUT_S: '150' } });
 });
 after(async () => {
   await world?.stop();
@@ -43,7 +43,7 @@ test('the payment provider is down for a minute with 200 orders waiting: all are
   assert.deepEqual([payments.length, new Set(payments)], [200, new Set(['due'])]);
 
   await simulator.start();
-  await world.allFinal(customer, 180_000);
+  await world.allFinal(customer, 45_000);
   await assertAllPaidOnce(
     customer,
     placed.map(({ id }) => id),

@@ -21,7 +21,7 @@ const recorded: { key: string; content: Buffer; headers: Record<string, unknown>
 
 before(async () => {
   const replicas = { 'product-service': 2, 'order-service': 2, 'payment-service': 2, 'notification-service': 2 };
-  platform = await startTestPlatform({ portOffset: 2_850, replicas, ownBroker: true, env: { SAGA_TIMEOUT_S: '400' } });
+  platform = await startTestPlatform({ portOffset: 2_850, replicas, ownBroker: true });
   shop = createShop(platform.gatewayUrl);
   [admin, alice] = await Promise.all([shop.admin(), shop.alice()]);
   await record();
@@ -271,7 +271,7 @@ test('the broker is stopped and started while orders flow: the shop stays open, 
   assert.equal(((await ready.json()) as { broker: string }).broker, 'down');
   await Promise.all([orderMore(40), platform.broker.start()]);
   await orderMore(20);
-  const ended = await shop.finalOrders(alice, accepted, 240_000);
+  const ended = await shop.finalOrders(alice, accepted, 90_000);
   assert.deepEqual(new Set(ended.map((order) => order.status)), new Set(['confirmed']));
   assert.equal(await shop.stockOf(productId), 1_000 - accepted.length);
   await assertAuditIsClean();

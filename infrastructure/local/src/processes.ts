@@ -259,7 +259,7 @@ export async function waitUntilUp(
   child: ManagedProcess,
   logFile: string,
   probe: () => Promise<boolean>,
-  limitMs = 120_000,
+  limitMs = 60_000,
 ): Promise<void> {
   const limit = Date.now() + limitMs;
   for (;;) {

@@ -163,7 +163,7 @@ async function startNode(options: NodeOptions): Promise<RabbitMqServer> {
 /** Runs a command of `rabbitmqctl`, which every RabbitMQ has beside its server. */
 async function control({ env, binaries }: Pick<NodeOptions, 'env' | 'binaries'>, ...args: string[]): Promise<void> {
   const program = join(dirname(realpathSync(binaries.server)), 'rabbitmqctl');
-  await run(program, args, { env: { ...env, ...binaries.env }, cwd: binaries.cwd, timeout: 120_000 });
+  await run(program, args, { env: { ...env, ...binaries.env }, cwd: binaries.cwd, timeout: 30_000 });
 }
 
 /** Writes the node's settings and returns its environment. Every setting is known to RabbitMQ 3.10 and 4. */
